@@ -1,0 +1,99 @@
+# Every human entry point. Lists of strategies are computed from the folders in strategies/.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV  := .venv
+RUN   := $(VENV)/bin
+LOCK   = $(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+
+# The first Python that is 3.11 or 3.12; say PYTHON=... for another.
+FITS   = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
+            $$p -c '$(FITS)' 2>/dev/null && { command -v $$p; break; }; done)
+
+# MODEL, VERSION, PORT, HOST, WORKERS for serve-%; MODEL, STRATEGIES, PAIRS for bench.
+OPTIONS = $(if $(MODEL),--model $(MODEL)) $(if $(VERSION),--version $(VERSION))
+ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
+
+.PHONY: help bench test lint doctor models docs lock new-strategy test-images clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
+	@for folder in strategies/*/; do \
+	  name=$$(basename "$$folder"); title=$$(sed -n 's/^title = "\(.*\)"/\1/p' "$${folder}strategy.toml"); \
+	  printf '  make %-22s %s\n' "serve-$$name" "serve with $$title (MODEL, VERSION, PORT, HOST, WORKERS)" \
+	    "test-$$name" "check $$title by real requests (MODEL, WORKERS)" \
+	    "image-$$name" "build the container image of $$title"; done
+
+bench: $(VENV)/.bench  ## compare strategies on one model, six pairs (MODEL=iris, STRATEGIES="flask fastapi", PAIRS=12)
+	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(PAIRS),--pairs $(PAIRS))
+
+test: $(VENV)/.test  ## run every test
+	@$(RUN)/pytest
+
+lint: $(VENV)/.test  ## ruff, mypy --strict for the toolkit and per strategy, hadolint
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+	$(RUN)/mypy
+	$(RUN)/hadolint strategies/*/Dockerfile
+	@for folder in strategies/*/; do \
+	  $(RUN)/mypy --python-executable "$$($(RUN)/servelab env $$(basename "$$folder"))" "$$folder" || exit 1; done
+
+doctor: $(VENV)/.bench  ## what this machine has, and what is missing for what
+	@$(RUN)/servelab doctor
+
+models: $(VENV)/.bench  ## retrain the shared models (SERVELAB_MNIST_DIR names a folder with the MNIST files)
+	@$(RUN)/servelab train
+
+docs: $(VENV)/.bench  ## bring the table of docs/strategies.md up to date
+	@$(RUN)/servelab list --markdown --write >/dev/null
+
+lock: $(VENV)/.bench  ## lock the toolkit's and the training environment's packages anew
+	@rm -f requirements.txt requirements-test.txt shared_models/requirements.txt
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) pyproject.toml --group test --output-file requirements-test.txt
+	cd shared_models && ../$(LOCK) requirements.in --output-file requirements.txt
+
+new-strategy: $(VENV)/.bench  ## a new strategy folder that conforms, to change from there (NAME=x, LIKE=flask)
+	@test -n "$(NAME)" || { echo "expected a name; type: make new-strategy NAME=x" >&2; exit 2; }
+	@$(RUN)/servelab new-strategy $(NAME) $(if $(LIKE),--like $(LIKE))
+
+test-images: $(VENV)/.test  ## build every image and check it by real requests (needs a container engine)
+	@$(RUN)/pytest -m image
+
+clean:  ## remove environments, logs and caches; results/ stays
+	rm -rf $(VENV) .servelab .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+serve-%: $(VENV)/.bench
+	@$(RUN)/servelab serve $* $(OPTIONS) $(ADDRESS)
+
+test-%: $(VENV)/.bench
+	@$(RUN)/servelab conformance $* $(OPTIONS) $(if $(WORKERS),--workers $(WORKERS))
+
+image-%: $(VENV)/.bench
+	@$(RUN)/servelab image $*
+
+lock-%: $(VENV)/.bench
+	@rm -f strategies/$*/requirements.txt
+	cd strategies/$* && ../../$(LOCK) requirements.in --output-file requirements.txt
+
+# The toolkit's own environment: made by Python's venv and pip's uv, or by a uv that is already there.
+$(VENV)/bin/uv: requirements.txt
+	@test -n "$(PYTHON)" || { echo "expected Python 3.11 or 3.12 on PATH; found neither. Install one, or say PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@$(PYTHON) -c '$(FITS)' || { echo "expected Python 3.11 or 3.12; $(PYTHON) is another. Say PYTHON=python3.12" >&2; exit 2; }
+	@echo "servelab: making the toolkit's environment, $(VENV)" >&2
+	@if command -v uv >/dev/null; then uv venv --quiet --clear --python "$(PYTHON)" $(VENV); \
+	  else $(PYTHON) -m venv --clear $(VENV); fi
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > $(VENV)/uv.txt
+	@if command -v uv >/dev/null; then VIRTUAL_ENV=$(VENV) uv pip install --quiet --require-hashes -r $(VENV)/uv.txt; \
+	  else $(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt; fi
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/bin/uv pyproject.toml
+	@VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements.txt
+	@VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.bench requirements-test.txt
+	@VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements-test.txt
+	@touch $@

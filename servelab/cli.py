@@ -1,0 +1,158 @@
+"""The ``servelab`` command: serve, predict, list, conformance, doctor, and what the Makefile needs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import orjson
+
+import shared_models
+from servelab import catalogue, client, conformance, container, doctor, environment, scaffold, strategy as strategies
+from servelab.errors import ServelabError
+from servelab.start import raise_on_sigterm, serve
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; a known error is one message on standard error and exit status 2, Ctrl-C is 130."""
+    options = _parser().parse_args(arguments)
+    raise_on_sigterm()
+    try:
+        sys.exit(options.run(options))
+    except (ServelabError, shared_models.ModelError, shared_models.InvalidInput) as error:
+        print(f"servelab: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="servelab", description="Serve one model in many ways behind one client.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serving = commands.add_parser("serve", help="run a strategy in the foreground until Ctrl-C")
+    serving.add_argument("strategy")
+    _add_model(serving)
+    serving.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    serving.add_argument("--port", type=int, help="default: the strategy's own")
+    serving.add_argument("--workers", type=int, default=1)
+    serving.add_argument("--image", action="store_true", help="run its container image instead of its environment")
+    serving.set_defaults(run=_serve)
+
+    predict = commands.add_parser("predict", help="answer one input, in this process or by a running server")
+    what = predict.add_mutually_exclusive_group(required=True)
+    what.add_argument("--image", type=Path, help="an image file: prints the label")
+    what.add_argument("--instances", help="a batch as JSON, such as '[[5.1, 3.5, 1.4, 0.2]]': prints labels")
+    _add_model(predict)
+    predict.add_argument("--url", help="a running server that speaks V1, such as http://127.0.0.1:8001")
+    predict.set_defaults(run=_predict)
+
+    listing = commands.add_parser("list", help="the strategies, from their folders")
+    listing.add_argument("--markdown", action="store_true", help="the table of the docs")
+    listing.add_argument("--write", action="store_true", help="put that table into docs/strategies.md")
+    listing.set_defaults(run=_list)
+
+    check = commands.add_parser("conformance", help="check a strategy by real requests")
+    check.add_argument("strategy")
+    _add_model(check, default_model="every model of the strategy")
+    check.add_argument("--workers", type=int, default=1)
+    check.add_argument("--image", action="store_true", help="check its container image")
+    check.set_defaults(run=_conformance)
+
+    commands.add_parser("doctor", help="what this machine has, and what is missing for what").set_defaults(run=_doctor)
+
+    new = commands.add_parser("new-strategy", help="a new strategy folder, a working copy of another")
+    new.add_argument("name")
+    new.add_argument("--like", default="flask", help="the strategy to start from (default: flask)")
+    new.set_defaults(run=_new)
+
+    env = commands.add_parser("env", help="build a strategy's environment and print its Python")
+    env.add_argument("strategy")
+    env.set_defaults(run=_env)
+
+    image = commands.add_parser("image", help="build a strategy's container image")
+    image.add_argument("strategy")
+    image.set_defaults(run=_image)
+
+    train = commands.add_parser("train", help="retrain the shared models in their own environment")
+    train.add_argument("models", nargs="*", help="default: all")
+    train.set_defaults(run=_train)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser, default_model: str = "the strategy's first, or mnist") -> None:
+    parser.add_argument("--model", help=f"a shared model or a folder with one (default: {default_model})")
+    parser.add_argument("--version", help="the model's version (default: its first)")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    who = strategies.load(options.strategy)
+    with serve(
+        who, options.model or who.models[0], options.version, options.workers, options.host,
+        who.port if options.port is None else options.port, options.image, log=False,
+    ) as running:  # fmt: skip
+        print(f"{who.title} serves {running.model.name} on {running.url} (Ctrl-C stops it)", flush=True)
+        return running.wait()
+
+
+def _predict(options: argparse.Namespace) -> int:
+    model = shared_models.load(options.model or "mnist", options.version)
+    if options.image:
+        try:
+            data = options.image.read_bytes()
+        except OSError as error:
+            raise ServelabError(f"expected an image file; cannot read {options.image}: {error.strerror}") from None
+        batch = model.preprocess(data)[None]
+    else:
+        try:
+            batch = orjson.loads(options.instances)
+        except orjson.JSONDecodeError as error:
+            raise ServelabError(f"expected --instances as JSON, such as '[[5.1, 3.5, 1.4, 0.2]]'; {error}") from None
+    if options.url:
+        with client.connect(options.url, model=str(options.model or "mnist"), version=options.version) as remote:
+            probabilities = remote.predict(batch)
+    else:
+        probabilities = model.predict(batch)
+    for row in probabilities:
+        print(f"예측한 값은: {model.labels[int(row.argmax())]}입니다.")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    if options.write:
+        catalogue.write()
+    print(catalogue.markdown() if options.markdown else catalogue.text())
+    return 0
+
+
+def _conformance(options: argparse.Namespace) -> int:
+    who = strategies.load(options.strategy)
+    reports = []
+    for model in (options.model,) if options.model else who.models:
+        reports.append(conformance.run(who, model, workers=options.workers, image=options.image))
+        print(reports[-1].render(), flush=True)
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - one signature for all commands
+    findings = doctor.examine()
+    print(doctor.render(findings))
+    return 0 if all(finding.ok or finding.optional for finding in findings) else 1
+
+
+def _new(options: argparse.Namespace) -> int:
+    print(scaffold.create(options.name, options.like))
+    return 0
+
+
+def _env(options: argparse.Namespace) -> int:
+    print(environment.of(strategies.load(options.strategy)).ensure())
+    return 0
+
+
+def _image(options: argparse.Namespace) -> int:
+    print(container.build(strategies.load(options.strategy)))
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    return environment.train(options.models)

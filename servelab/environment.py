@@ -1,0 +1,121 @@
+"""One isolated Python environment per strategy, built by uv from its lock file with hashes."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from servelab.errors import EnvironmentFailed
+from servelab.paths import ROOT, home
+from servelab.strategy import Strategy
+
+MARKER = "complete.json"
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment that holds exactly what ``requirements`` locks, and sees the repository's packages."""
+
+    name: str
+    requirements: Path
+    python: str = THIS_PYTHON
+
+    @property
+    def folder(self) -> Path:
+        """Where it is built: in place, because a renamed environment has scripts that name the old path."""
+        return home() / "envs" / f"{self.name}-py{self.python}"
+
+    @property
+    def bin(self) -> Path:
+        """The folder of its programs."""
+        return self.folder / "bin"
+
+    def ready(self) -> bool:
+        """Whether it was built to the end, from this lock, by this Python, on this platform."""
+        try:
+            return bool(json.loads((self.folder / MARKER).read_text()) == self._identity())
+        except (OSError, ValueError):
+            return False
+
+    def ensure(self) -> Path:
+        """Build it unless it is ready, one process at a time; returns its Python.
+
+        Raises EnvironmentFailed, naming the strategy and what the installer said of which package.
+        """
+        if not self.ready():
+            with self._lock():
+                if not self.ready():  # another process may have built it while we waited
+                    self._build()
+        return self.bin / "python"
+
+    def variables(self) -> dict[str, str]:
+        """The process environment of its programs: this machine's, with this Python first and no other's traces."""
+        dropped = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"}
+        kept = {key: value for key, value in os.environ.items() if key not in dropped}
+        return kept | {"PATH": f"{self.bin}{os.pathsep}{kept.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with self.folder.with_name(self.folder.name + ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _build(self) -> None:
+        print(f"servelab: installing the environment of {self.name} ({self.requirements})", file=sys.stderr)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        python = sys.executable if self.python == THIS_PYTHON else self.python
+        self._uv("venv", "--no-project", "--python", python, str(self.folder))
+        # Compiled at install: a server that starts from source takes three to four times as long.
+        self._uv("pip", "install", "--python", str(self.bin / "python"), "--require-hashes", "--compile-bytecode",
+                 "--requirements", str(self.requirements))  # fmt: skip
+        # uv refuses local paths under --require-hashes, so the repository comes in by a path file.
+        packages = self.folder / "lib" / f"python{self.python}" / "site-packages"
+        (packages / "servelab.pth").write_text(f"{ROOT}\n")
+        (self.folder / MARKER).write_text(json.dumps(self._identity()))
+
+    def _uv(self, *arguments: str) -> None:
+        done = subprocess.run([_find_uv(), "--quiet", *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise EnvironmentFailed(
+                f"the environment of {self.name} could not be built (uv {arguments[0]} exited {done.returncode}):\n"
+                f"{done.stderr.strip()}\n"
+                f"Check the network and {self.requirements}, then try again; make doctor shows what is missing."
+            )
+
+    def _identity(self) -> dict[str, str]:
+        try:
+            lock = hashlib.sha256(self.requirements.read_bytes()).hexdigest()
+        except OSError as error:
+            raise EnvironmentFailed(f"{self.name} has no lock file: expected {self.requirements} ({error})") from None
+        # The .pth names the repository, so a moved checkout is another environment.
+        return {"lock": lock, "python": self.python, "platform": platform.platform(), "root": str(ROOT)}
+
+
+def of(strategy: Strategy) -> Environment:
+    """The environment of a strategy, on the toolkit's own Python where the strategy takes that, else on its newest."""
+    python = THIS_PYTHON if THIS_PYTHON in strategy.python else max(strategy.python)
+    return Environment(strategy.folder.name, strategy.requirements, python)
+
+
+def train(models: list[str]) -> int:
+    """Retrain shared models (none named: all) in the training environment; returns the exit status."""
+    folder = ROOT / "shared_models"
+    env = Environment("training", folder / "requirements.txt")
+    command = [str(env.ensure()), "-m", "shared_models.train", *models]
+    return subprocess.run(command, cwd=ROOT, env=env.variables(), check=False).returncode
+
+
+def _find_uv() -> str:
+    import uv  # from the toolkit's own lock file, so every machine builds with the same one
+
+    return os.fsdecode(uv.find_uv_bin())

@@ -1,0 +1,129 @@
+"""A server is a running strategy: start it, wait until it predicts, talk to it, stop everything that it started."""
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import psutil
+from numpy.typing import ArrayLike, NDArray
+
+import shared_models
+from servelab import supervisor
+from servelab.client import Client
+from servelab.errors import RequestFailed, StartFailed
+from servelab.strategy import Strategy
+
+GRACE = 30.0  # seconds that a server has to finish what is in flight; gunicorn's own graceful timeout
+
+
+class Server:
+    """A running server. Leaving its ``with`` block, an exception, Ctrl-C and kill -9 all stop what it started."""
+
+    def __init__(
+        self, strategy: Strategy, model: shared_models.Model, address: tuple[str, int], job: dict[str, Any]
+    ) -> None:
+        self.strategy = strategy
+        self.model = model
+        self.host, self.port = address
+        self.url = f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+        self.log = Path(job["log"]) if job["log"] else None
+        self._job = job
+        # A session of its own: a Ctrl-C in the terminal reaches us alone, and we stop the server in order.
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-I", "-S", supervisor.__file__, json.dumps(job)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._events: queue.SimpleQueue[dict[str, int]] = queue.SimpleQueue()
+        assert self._supervisor.stdout is not None  # noqa: S101 - it is a pipe
+        threading.Thread(target=self._listen, args=(self._supervisor.stdout,), daemon=True).start()
+        self.status: int | None = None
+        self.client = self.connect()
+
+    def connect(self, protocol: str | None = None, timeout: float = 30.0) -> Client:
+        """A client with a connection of its own, in the strategy's dialect or another that it speaks."""
+        return Client(self.url, protocol or self.strategy.protocol, self.model, timeout)
+
+    def predict(self, batch: ArrayLike) -> NDArray[Any]:
+        """The predictions of a batch, shape (N, *input shape) -> (N, classes); raises RequestFailed."""
+        return self.client.predict(batch)
+
+    @property
+    def pids(self) -> list[int]:
+        """The live processes of the server; the supervisor is not one of them."""
+        try:
+            return [child.pid for child in psutil.Process(self._supervisor.pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def wait_ready(self, timeout: float) -> None:
+        """Wait until it predicts the model's first golden input; StartFailed when it ends or time runs out before."""
+        sample = self.model.golden().inputs[:1]
+        deadline = time.monotonic() + timeout
+        problem = "it never accepted a connection"
+        while time.monotonic() < deadline:
+            if self.exited() is not None:
+                raise StartFailed(self._report(f"ended at its start with exit status {self.status}"))
+            try:
+                self.predict(sample)
+            except RequestFailed as error:
+                problem = str(error)
+                time.sleep(0.03)
+            else:
+                return
+        raise StartFailed(self._report(f"did not predict within {timeout:.0f} s: {problem}"))
+
+    def exited(self) -> int | None:
+        """The exit status of the server's main process, or None while it runs."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.status = self._events.get_nowait().get("exited", self.status)
+        return self.status
+
+    def wait(self) -> int:
+        """Wait until the server ends by itself; returns its exit status."""
+        while self.exited() is None and self._supervisor.poll() is None:
+            time.sleep(0.1)
+        return self.status or 0
+
+    def stop(self) -> None:
+        """Stop it in order: what is in flight is finished, and no process that it started lives afterwards."""
+        self.client.close()
+        assert self._supervisor.stdin is not None  # noqa: S101 - it is a pipe
+        with contextlib.suppress(OSError):
+            self._supervisor.stdin.close()
+        longest = self._job["grace"] + supervisor.TERM_TO_KILL + supervisor.GIVE_UP + 5
+        try:
+            self._supervisor.wait(longest)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
+
+    def _listen(self, events: IO[bytes]) -> None:
+        with events:
+            for line in events:
+                self._events.put(json.loads(line))
+
+    def _report(self, what: str) -> str:
+        lines = self.log.read_text("utf-8", "replace").splitlines()[-15:] if self.log and self.log.exists() else []
+        tail = "\n".join(f"    {line}" for line in lines) or "    (nothing)"
+        return (
+            f"{self.strategy.name}, serving {self.model.name}, {what}.\nThe end of its log, {self.log}:\n{tail}\n"
+            f"Its command was: {' '.join(self._job['command'])}\nSee what the machine lacks with: make doctor"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

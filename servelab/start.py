@@ -1,0 +1,126 @@
+"""From a strategy's name to a server that predicts: environment, command, port, readiness."""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import shared_models
+from servelab import environment, strategy as strategies, supervisor
+from servelab.errors import StartFailed
+from servelab.paths import home
+from servelab.server import GRACE, Server
+from servelab.strategy import Strategy
+
+_count = itertools.count()
+
+
+def serve(
+    strategy: str | Path | Strategy,
+    model: str | os.PathLike[str] = "iris",
+    version: str | None = None,
+    workers: int = 1,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    image: bool = False,
+    timeout: float = 60.0,
+    log: bool = True,
+) -> Server:
+    """Start a strategy and return once it predicts; use it as a context manager.
+
+    ``port`` 0 takes a free one; ``image`` runs the strategy's container image instead of its own environment;
+    ``log`` False leaves the server's output on this terminal. Raises StrategyError, ModelError, EnvironmentFailed,
+    StartFailed.
+    """
+    who = strategy if isinstance(strategy, Strategy) else strategies.load(strategy)
+    what = shared_models.load(model, version)
+    _check(who, what, workers)
+    port = _usable_port(host, port)
+    values = {"host": host, "port": port, "workers": workers, "version": what.version}
+    values |= {"model": str(what.folder) if is_folder(what) else what.name, "state": str(home() / "state" / who.name)}
+    job = (_image_job if image else _venv_job)(who, values)
+    job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
+    job["env"][supervisor.COOKIE] = uuid.uuid4().hex
+    job |= {"stop": who.stop, "grace": GRACE, "log": str(_log_file(who, what)) if log else ""}
+    server = Server(who, what, (host, port), job)
+    try:
+        server.wait_ready(timeout)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def is_folder(model: shared_models.Model) -> bool:
+    """Whether the model is one that the user brought, which servers are told by its folder, not by its name."""
+    return not model.folder.is_relative_to(Path(shared_models.__file__).parent)
+
+
+def _venv_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
+    env = environment.of(strategy)
+    env.ensure()
+    variables = env.variables()
+    if strategy.prepare:
+        _prepare(strategy, values, variables)
+    command = strategy.filled(strategy.command, values)
+    if (program := env.bin / command[0]).exists():
+        command[0] = str(program)
+    return {"command": command, "cwd": str(strategy.folder), "env": variables}
+
+
+def _image_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
+    arguments = [f"{key}={values[key]}" for key in ("host", "port", "model", "version", "workers")]
+    command = [sys.executable, "-m", "servelab.container", strategy.folder.name, *arguments]
+    return {"command": command, "cwd": str(strategy.folder), "env": dict(os.environ)}
+
+
+def _prepare(strategy: Strategy, values: dict[str, Any], variables: dict[str, str]) -> None:
+    Path(values["state"]).mkdir(parents=True, exist_ok=True)
+    variables |= {key: text.format_map(values) for key, text in strategy.env.items()}
+    done = subprocess.run(strategy.filled(strategy.prepare, values), cwd=strategy.folder, env=variables,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    if done.returncode:
+        raise StartFailed(
+            f"{strategy.name}: its prepare command exited {done.returncode}:\n{done.stderr.strip()[-2000:]}"
+        )
+
+
+def _check(strategy: Strategy, model: shared_models.Model, workers: int) -> None:
+    if not is_folder(model) and model.name not in strategy.models:
+        raise StartFailed(f"{strategy.name} serves {', '.join(strategy.models)}; found model {model.name!r}")
+    if workers < 1:
+        raise StartFailed(f"expected at least one worker; found {workers}")
+
+
+def _usable_port(host: str, port: int) -> int:
+    """The port, found free a moment ago; 0 asks the system for one."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise StartFailed(
+                f"cannot listen on {host}:{port}: {error.strerror}. Stop the program that uses it, "
+                f"or choose another: PORT={port + 100 if port < 60000 else 8100}"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _log_file(strategy: Strategy, model: shared_models.Model) -> Path:
+    folder = home() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{strategy.name.replace(':', '-')}-{model.name}-{os.getpid()}-{next(_count)}.log"
+
+
+def raise_on_sigterm() -> None:
+    """Let a SIGTERM to a command end it as Ctrl-C does, so that its servers are stopped in order."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
