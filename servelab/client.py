@@ -1,5 +1,6 @@
 """The common client: one way to ask any server, whatever its dialect, for predictions."""
 
+import contextlib
 import http.client
 import threading
 import urllib.parse
@@ -80,9 +81,9 @@ class Client:
         if self._connection.sock is None:
             self._connection.connect()
         self._connection.sock.sendall(data)
-        response = http.client.HTTPResponse(self._connection.sock, method=method)
-        response.begin()
-        body = response.read()
+        with contextlib.closing(http.client.HTTPResponse(self._connection.sock, method=method)) as response:
+            response.begin()
+            body = response.read()
         if response.will_close:
             self._connection.close()
         return response.status, {name.lower(): value for name, value in response.getheaders()}, body

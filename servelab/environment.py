@@ -71,6 +71,7 @@ class Environment:
             yield
 
     def _build(self) -> None:
+        identity = self._identity()
         print(f"servelab: installing the environment of {self.name} ({self.requirements})", file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
         python = sys.executable if self.python == THIS_PYTHON else self.python
@@ -81,7 +82,7 @@ class Environment:
         # uv refuses local paths under --require-hashes, so the repository comes in by a path file.
         packages = self.folder / "lib" / f"python{self.python}" / "site-packages"
         (packages / "servelab.pth").write_text(f"{ROOT}\n")
-        (self.folder / MARKER).write_text(json.dumps(self._identity()))
+        (self.folder / MARKER).write_text(json.dumps(identity))
 
     def _uv(self, *arguments: str) -> None:
         done = subprocess.run([_find_uv(), "--quiet", *arguments], capture_output=True, text=True, check=False)

@@ -60,9 +60,10 @@ class Server:
     def pids(self) -> list[int]:
         """The live processes of the server; the supervisor is not one of them."""
         try:
-            return [child.pid for child in psutil.Process(self._supervisor.pid).children(recursive=True)]
+            children = psutil.Process(self._supervisor.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+        return [child.pid for child in children if _lives(child)]
 
     def wait_ready(self, timeout: float) -> None:
         """Wait until it predicts the model's first golden input; StartFailed when it ends or time runs out before."""
@@ -127,3 +128,10 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

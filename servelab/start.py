@@ -29,11 +29,13 @@ def serve(
     port: int = 0,
     image: bool = False,
     timeout: float = 60.0,
+    grace: float = GRACE,
     log: bool = True,
 ) -> Server:
     """Start a strategy and return once it predicts; use it as a context manager.
 
     ``port`` 0 takes a free one; ``image`` runs the strategy's container image instead of its own environment;
+    ``timeout`` seconds to become ready, ``grace`` seconds to finish what is in flight at the stop;
     ``log`` False leaves the server's output on this terminal. Raises StrategyError, ModelError, EnvironmentFailed,
     StartFailed.
     """
@@ -46,7 +48,7 @@ def serve(
     job = (_image_job if image else _venv_job)(who, values)
     job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
     job["env"][supervisor.COOKIE] = uuid.uuid4().hex
-    job |= {"stop": who.stop, "grace": GRACE, "log": str(_log_file(who, what)) if log else ""}
+    job |= {"stop": who.stop, "grace": grace, "log": str(_log_file(who, what)) if log else ""}
     server = Server(who, what, (host, port), job)
     try:
         server.wait_ready(timeout)

@@ -1,0 +1,117 @@
+"""Docs are tests: every path, link, target and command in them exists, and blocks marked ``run`` run.
+
+A fence ``bash run`` or ``python run`` is executed from the repository's root; the lines of a ``text output`` fence
+right after it must appear in this order in what it printed, with ``...`` standing for anything.
+``server=flask model=iris port=8001`` starts that server first and puts its address in place of 127.0.0.1:8001.
+"""
+
+import contextlib
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import servelab
+from servelab.paths import ROOT
+
+PAGES = sorted(
+    path for pattern in ("*.md", "docs/**/*.md", "strategies/*/*.md", "notebooks/*.md", "k8s/*.md", "pipelines/*.md",
+                         "bench/*.md", "shared_models/**/*.md") for path in ROOT.glob(pattern))  # fmt: skip
+FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ROOMS = ("notebooks", "strategies", "shared_models", "bench", "k8s", "pipelines", "docs", "servelab", "tests")
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Block:
+    page: Path
+    line: int
+    info: tuple[str, ...]
+    text: str
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    def option(self, key: str, default: str = "") -> str:
+        return next((word.partition("=")[2] for word in self.info if word.startswith(f"{key}=")), default)
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text("utf-8")
+    found = list(FENCE.finditer(text))
+    for here, after in zip(found, [*found[1:], None], strict=True):
+        follows = after and after[1].split() == ["text", "output"] and not text[here.end() : after.start()].strip()
+        line = text.count("\n", 0, here.start()) + 1
+        yield Block(page, line, tuple(here[1].split()), here[2], after[2] if follows and after else "")
+
+
+RUN = [block for page in PAGES for block in blocks(page) if "run" in block.info]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = FENCE.sub("", page.read_text("utf-8"))
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", prose)
+               if not re.match(r"[a-z]+:", target)]  # fmt: skip
+    assert [target for target in targets if target and not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_paths_exist(page: Path) -> None:
+    """A word in code that begins with a room's name and a slash is a path, unless it holds a placeholder."""
+    code = "\n".join(re.findall(r"`([^`\n]+)`", page.read_text("utf-8")) + [block.text for block in blocks(page)])
+    words = re.findall(rf"(?<![\w./:-])(?:{'|'.join(ROOMS)})/[\w./<>*%$-]*", code)
+    paths = [word.rstrip(".") for word in words if not re.search(r"[<>*%$]|NAME", word)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_make_targets_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    known = set(re.findall(r"^([\w.%-]+)(?: [\w.%-]+)*:", makefile, re.MULTILINE))
+    patterns = tuple(target.replace("%", "") for target in known if target.endswith("-%"))
+    code = "\n".join(re.findall(r"`([^`\n]+)`", page.read_text("utf-8")) + [block.text for block in blocks(page)])
+    asked = re.findall(r"(?:^|[`\s;&(])make ([a-z][\w-]*)", code, re.MULTILINE)
+    assert [target for target in asked if target not in known and not target.startswith(patterns)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_exist(page: Path) -> None:
+    code = "\n".join(re.findall(r"`([^`\n]+)`", page.read_text("utf-8")) + [block.text for block in blocks(page)])
+    asked = set(re.findall(r"(?:\.venv/bin/)(servelab|bench) ([a-z-]+)", code))
+    for command, verb in asked:
+        done = subprocess.run([ROOT / ".venv/bin" / command, verb, "--help"], capture_output=True, check=False)
+        assert done.returncode == 0, f"{command} {verb} in {page} is not a command"
+
+
+def test_some_blocks_run() -> None:
+    assert len(RUN) >= 5
+
+
+@pytest.mark.parametrize("block", RUN, ids=str)
+def test_blocks_marked_run_do_run(block: Block) -> None:
+    with contextlib.ExitStack() as stack:
+        text = block.text
+        if block.option("server"):
+            server = stack.enter_context(servelab.serve(block.option("server"), model=block.option("model", "iris")))
+            text = text.replace(f"127.0.0.1:{block.option('port')}", f"{server.host}:{server.port}")
+        program = ["bash", "-e"] if block.info[0] == "bash" else [sys.executable, "-"]
+        done = subprocess.run(
+            program, input=text, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, f"{block} ({shlex.join(program)}) exited {done.returncode}:\n{printed}"
+    rest = printed
+    for line in filter(None, map(str.strip, re.split(r"\n|\.\.\.", block.output))):
+        assert line in rest, f"{block}: expected {line!r} in\n{printed}"
+        rest = rest.partition(line)[2]
