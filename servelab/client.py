@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import shared_models
 from servelab import protocols
-from servelab.errors import RequestFailed
+from servelab.errors import AddressError, RequestFailed
 from servelab.protocols.base import DecodeError, Request, excerpt
 
 
@@ -23,16 +23,14 @@ class Client:
     """
 
     def __init__(self, url: str, protocol: str, model: shared_models.Model, timeout: float = 30.0) -> None:
-        address = urllib.parse.urlsplit(url)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise ValueError(f"expected a URL such as http://127.0.0.1:8001; found {url!r}")
+        address = _parse(url)
         self.url = url.rstrip("/")
         self.model = model
         self.protocol = protocols.get(protocol)
         self._host = address.netloc
         self._path = address.path.rstrip("/")
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(address.hostname, address.port, timeout=timeout)
+        self._connection = kind(address.hostname or "", address.port, timeout=timeout)
         self._lock = threading.Lock()
 
     def predict(self, batch: ArrayLike) -> NDArray[Any]:
@@ -99,6 +97,16 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _parse(url: str) -> urllib.parse.SplitResult:
+    try:
+        address = urllib.parse.urlsplit(url)
+        if address.scheme in ("http", "https") and address.hostname and address.port != 0:
+            return address
+    except ValueError:  # a port that is no number, or too large
+        pass
+    raise AddressError(f"expected a URL such as http://127.0.0.1:8001; found {url!r}")
 
 
 def connect(url: str, protocol: str = "v1", model: str = "iris", version: str | None = None) -> Client:

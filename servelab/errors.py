@@ -17,6 +17,10 @@ class StartFailed(ServelabError):
     """A server did not come to the point of predicting; the message carries the last lines of its log."""
 
 
+class AddressError(ServelabError, ValueError):
+    """Something is no address to reach a server at, or to let one listen on."""
+
+
 class RequestFailed(ServelabError):
     """A server did not answer a request with a prediction.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import shared_models
 from servelab import environment, strategy as strategies, supervisor
-from servelab.errors import StartFailed
+from servelab.errors import AddressError, StartFailed
 from servelab.paths import home
 from servelab.server import GRACE, Server
 from servelab.strategy import Strategy
@@ -101,6 +101,8 @@ def _check(strategy: Strategy, model: shared_models.Model, workers: int) -> None
 
 def _usable_port(host: str, port: int) -> int:
     """The port, found free a moment ago; 0 asks the system for one."""
+    if not 0 <= port <= 65535:
+        raise AddressError(f"expected a port from 1 to 65535, or 0 for any free one; found {port}")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -6,6 +6,7 @@ right after it must appear in this order in what it printed, with ``...`` standi
 """
 
 import contextlib
+import itertools
 import re
 import shlex
 import subprocess
@@ -45,7 +46,7 @@ class Block:
 def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text("utf-8")
     found = list(FENCE.finditer(text))
-    for here, after in zip(found, [*found[1:], None], strict=True):
+    for here, after in itertools.zip_longest(found, found[1:]):
         follows = after and after[1].split() == ["text", "output"] and not text[here.end() : after.start()].strip()
         line = text.count("\n", 0, here.start()) + 1
         yield Block(page, line, tuple(here[1].split()), here[2], after[2] if follows and after else "")

@@ -75,9 +75,9 @@ def test_a_refusal_carries_status_answer_and_what_was_sent(server: servelab.Serv
 
 
 def test_a_wrong_answer_is_told_from_none(answering: Callable[[list[bytes]], str]) -> None:
-    with pytest.raises(RequestFailed, match=r"answered 200, but expected a JSON object with the key 'predictions'"):
-        with servelab.connect(answering([http(b'{"result": []}')])) as client:
-            client.predict(ROW)
+    client = servelab.connect(answering([http(b'{"result": []}')]))
+    with client, pytest.raises(RequestFailed, match=r"200, but expected a JSON object with the key 'predictions'"):
+        client.predict(ROW)
     with pytest.raises(RequestFailed, match=r"gave no answer.*is the server running") as caught:
         servelab.connect(answering([b""])).predict(ROW)
     assert caught.value.status == 0

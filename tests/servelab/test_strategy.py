@@ -6,12 +6,13 @@ import pytest
 
 from servelab import strategy as strategies
 from servelab.errors import StrategyError
+from servelab.paths import STRATEGIES
 from tests import folders
 
 
 def test_discovery_reads_the_folders() -> None:
     found = strategies.discover()
-    assert set(found) == {path.name for path in strategies.STRATEGIES.iterdir() if path.is_dir()}
+    assert set(found) == {path.name for path in STRATEGIES.iterdir() if path.is_dir()}
     assert {"flask", "fastapi"} <= set(found)
 
 
