@@ -28,7 +28,8 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
 def test_it_holds_the_lock_and_sees_the_repository(env: Environment) -> None:
     python = env.ensure()
     assert env.ready()
-    seen = subprocess.run([python, "-c", "import importlib.util, six, sys; assert importlib.util.find_spec('shared_models'); print(sys.prefix)"], capture_output=True,
+    code = "import importlib.util, six, sys; assert importlib.util.find_spec('shared_models'); print(sys.prefix)"
+    seen = subprocess.run([python, "-c", code], capture_output=True,
                           text=True, check=True, cwd="/", env=env.variables())  # fmt: skip
     assert seen.stdout.strip() == str(env.folder)
     assert list(env.folder.rglob("six.*.pyc")), "bytecode is compiled at install"

@@ -1,0 +1,1 @@
+"""iris: three kinds of flower from four lengths, by logistic regression."""

@@ -1,0 +1,1 @@
+"""Tests of shared_models: real graphs, real images, real files."""
