@@ -10,6 +10,7 @@ import shared_models
 from servelab import catalogue, client, conformance, container, doctor, environment, scaffold, strategy as strategies
 from servelab.errors import ServelabError
 from servelab.start import raise_on_sigterm, serve
+from shared_models.mnist import sentence
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -113,7 +114,7 @@ def _predict(options: argparse.Namespace) -> int:
     else:
         probabilities = model.predict(batch)
     for row in probabilities:
-        print(f"예측한 값은: {model.labels[int(row.argmax())]}입니다.")
+        print(sentence(model.labels[int(row.argmax())]))
     return 0
 
 

@@ -108,10 +108,14 @@ def of(strategy: Strategy) -> Environment:
     return Environment(strategy.folder.name, strategy.requirements, python)
 
 
+def training() -> Environment:
+    """The environment that retrains the shared models: the only one with TensorFlow."""
+    return Environment("training", ROOT / "shared_models" / "requirements.txt")
+
+
 def train(models: list[str]) -> int:
-    """Retrain shared models (none named: all) in the training environment; returns the exit status."""
-    folder = ROOT / "shared_models"
-    env = Environment("training", folder / "requirements.txt")
+    """Retrain shared models (none named: all); returns the exit status."""
+    env = training()
     command = [str(env.ensure()), "-m", "shared_models.train", *models]
     return subprocess.run(command, cwd=ROOT, env=env.variables(), check=False).returncode
 

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from servelab import environment
 from shared_models import Model, load
 from shared_models.artifact import Trained
 from shared_models.iris.train import cross_validated
@@ -47,30 +47,14 @@ def test_nothing_is_written_unless_graph_and_framework_agree(iris: Model, tmp_pa
     assert np.array_equal(again.outputs, golden.outputs)
 
 
-def training_environment(folder: Path) -> Path:
-    """The interpreter of a new environment with the locked requirements of training."""
-    uv = Path(sys.executable).with_name("uv")
-    python = folder / "bin" / "python"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", MODELS / "requirements.txt"],
-        check=True,
-    )
-    return python
-
-
-def retrain(python: Path, output: Path) -> None:
-    """Train everything into ``output``, as `make models` does."""
-    command = [str(python), "-m", "shared_models.train", "--output", str(output)]
-    subprocess.run(command, cwd=ROOT, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
-
-
 @pytest.mark.train
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not os.environ.get("SERVELAB_TRAIN"), reason="retrains for minutes; set SERVELAB_TRAIN=1")
 @pytest.mark.usefixtures("mnist_files")
 def test_the_same_seed_gives_the_same_accuracy(tmp_path: Path) -> None:
-    retrain(training_environment(tmp_path / "env"), tmp_path / "models")
+    env = environment.training()
+    command = [str(env.ensure()), "-m", "shared_models.train", "--output", str(tmp_path / "models")]
+    subprocess.run(command, cwd=MODELS.parent, check=True, env=env.variables())
     for card in sorted(MODELS.glob("*/*/card.json")):
         stored, again = (json.loads((root / card.relative_to(MODELS)).read_text(encoding="utf-8"))["accuracy"]
                          for root in (MODELS, tmp_path / "models"))  # fmt: skip
