@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(check, default_model="every model of the strategy")
     check.add_argument("--workers", type=int, default=1)
     check.add_argument("--image", action="store_true", help="check its container image")
+    check.add_argument("--only", nargs="+", metavar="PATTERN", help="checks by name, such as 'v1/*' '*ragged*'")
     check.set_defaults(run=_conformance)
 
     commands.add_parser("doctor", help="what this machine has, and what is missing for what").set_defaults(run=_doctor)
@@ -129,7 +130,7 @@ def _conformance(options: argparse.Namespace) -> int:
     who = strategies.load(options.strategy)
     reports = []
     for model in (options.model,) if options.model else who.models:
-        reports.append(conformance.run(who, model, workers=options.workers, image=options.image))
+        reports.append(conformance.run(who, model, options.workers, options.image, options.only, options.version))
         print(reports[-1].render(), flush=True)
     return 0 if all(report.ok for report in reports) else 1
 

@@ -30,6 +30,11 @@ def build(strategy: Strategy) -> str:
     return tag
 
 
+def name(strategy: Strategy, port: int | str) -> str:
+    """What the container is called on its engine."""
+    return f"servelab-{strategy.name}-{port}"
+
+
 def engine() -> docker.DockerClient:
     """The container engine of this machine; DockerException when none answers."""
     return docker.from_env(timeout=600)
@@ -70,6 +75,7 @@ def _run(strategy: Strategy, tag: str, values: dict[str, str]) -> Container:
         environment["MODEL"] = MOUNT
     return engine().containers.run(
         tag,
+        name=name(strategy, values["port"]),
         detach=True,
         ports={f"{strategy.port}/tcp": (values["host"], int(values["port"]))},
         environment=environment,

@@ -27,9 +27,15 @@ class Server:
     """A running server. Leaving its ``with`` block, an exception, Ctrl-C and kill -9 all stop what it started."""
 
     def __init__(
-        self, strategy: Strategy, model: shared_models.Model, address: tuple[str, int], job: dict[str, Any]
+        self,
+        strategy: Strategy,
+        model: shared_models.Model,
+        address: tuple[str, int],
+        job: dict[str, Any],
+        image: bool = False,
     ) -> None:
         self.strategy = strategy
+        self.image = image
         self.model = model
         self.host, self.port = address
         self.url = f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
@@ -37,13 +43,16 @@ class Server:
         self._job = job
         # A session of its own: a Ctrl-C in the terminal reaches us alone, and we stop the server in order.
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", "-S", supervisor.__file__, json.dumps(job)],
+            [sys.executable, "-I", "-S", supervisor.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        assert self._supervisor.stdin is not None  # noqa: S101 - they are pipes
+        assert self._supervisor.stdout is not None  # noqa: S101
+        self._supervisor.stdin.write(json.dumps(job).encode() + b"\n")
+        self._supervisor.stdin.flush()
         self._events: queue.SimpleQueue[dict[str, int]] = queue.SimpleQueue()
-        assert self._supervisor.stdout is not None  # noqa: S101 - it is a pipe
         threading.Thread(target=self._listen, args=(self._supervisor.stdout,), daemon=True).start()
         self.status: int | None = None
         self.client = self.connect()

@@ -49,7 +49,7 @@ def serve(
     job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
     job["env"][supervisor.COOKIE] = uuid.uuid4().hex
     job |= {"stop": who.stop, "grace": grace, "log": str(_log_file(who, what)) if log else ""}
-    server = Server(who, what, (host, port), job)
+    server = Server(who, what, (host, port), job, image)
     try:
         server.wait_ready(timeout)
     except BaseException:

@@ -2,9 +2,11 @@
 
 A small standard-library program, so that it starts at once and nothing in it can fail for want of a package:
 
-    python -I -S supervisor.py '{"command": [...], "cwd": ..., "env": {...}, "log": ..., "stop": ..., "grace": ...}'
+    python -I -S supervisor.py
 
-Standard input is a pipe held by the parent: its end (also by the parent's kill -9), or any byte, means stop.
+Standard input is a pipe held by the parent. Its first line is the job (not an argument: the environment in it is for
+nobody else to read): {"command": [...], "cwd": ..., "env": {...}, "log": ..., "stop": ..., "grace": ...}
+Its end (also by the parent's kill -9), or any further byte, means stop.
 Standard output tells, a line of JSON each, {"started": pid} and {"exited": status} of the server's main process.
 """
 
@@ -27,8 +29,11 @@ GIVE_UP = 5.0  # seconds to wait for killed processes: one in uninterruptible sl
 
 
 def main() -> int:
-    """Run the server that the first argument describes, until it exits or we are told to stop."""
-    job = json.loads(sys.argv[1])
+    """Run the server that the job describes, until it exits or we are told to stop."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0  # the parent died at once
+    job = json.loads(line)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     read, write = os.pipe()
     os.set_blocking(write, False)
@@ -99,10 +104,12 @@ def _stop_stragglers(job: dict[str, Any]) -> None:
 
 def _gone(job: dict[str, Any], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
+    pause = 0.01  # longer each time: a look at every process is not free
     while _descendants(job):
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.1)
     _reap()  # leave no zombie behind either: not every container's first process collects them
     return True
 

@@ -44,7 +44,7 @@ def decode(headers: Mapping[str, str], body: bytes) -> NDArray[Any]:  # noqa: AR
         sentences = orjson.loads(body)
     except orjson.JSONDecodeError:
         sentences = None
-    found = _ANSWER.fullmatch(sentences[0]) if isinstance(sentences, list) and len(sentences) == 1 else None
+    found = _ANSWER.fullmatch(str(sentences[0])) if isinstance(sentences, list) and len(sentences) == 1 else None
     if found is None:
         raise DecodeError(f'expected ["예측한 값은: N입니다."]; found {excerpt(body)}')
     return np.array([int(found[1])])

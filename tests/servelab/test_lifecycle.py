@@ -70,7 +70,8 @@ def test_it_predicts_when_the_block_begins_and_is_gone_when_it_ends(tmp_path: Pa
     with servelab.serve(folders.make(tmp_path), model="iris") as server:
         assert server.predict(ROW).argmax() == 0
         assert server.url.startswith("http://127.0.0.1:")
-        assert server.log and server.log.is_file()
+        assert server.log
+        assert server.log.is_file()
         pids = server.pids
         assert len(pids) == 1
     wait_gone(pids)
