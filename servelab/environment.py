@@ -75,7 +75,8 @@ class Environment:
         print(f"servelab: installing the environment of {self.name} ({self.requirements})", file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
         python = sys.executable if self.python == THIS_PYTHON else self.python
-        self._uv("venv", "--no-project", "--python", python, str(self.folder))
+        # No interpreter is fetched behind the user's back: a missing one is an error that names it.
+        self._uv("venv", "--no-project", "--no-python-downloads", "--python", python, str(self.folder))
         # Compiled at install: a server that starts from source takes three to four times as long.
         self._uv("pip", "install", "--python", str(self.bin / "python"), "--require-hashes", "--compile-bytecode",
                  "--requirements", str(self.requirements))  # fmt: skip

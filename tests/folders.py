@@ -1,7 +1,10 @@
 """Strategy folders made on the spot, with a real server of the standard library, for tests of the toolkit itself."""
 
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 # Serves the V1 route of MODEL rightly; HOOK is where a test puts its misbehaviour, before the server starts.
 SERVER = """
@@ -60,16 +63,27 @@ tier = 0
 [env]
 MODEL = "{{model}}"
 MODEL_VERSION = "{{version}}"
+{env}
 """
 
 
-def make(parent: Path, name: str = "plain", hook: str = "", more: str = "", server: str = SERVER) -> Path:
-    """A strategy folder below ``parent`` whose server runs on this interpreter, with ``hook`` put into it."""
+def make(
+    parent: Path,
+    name: str = "plain",
+    hook: str = "",
+    more: str = "",
+    server: str = SERVER,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
+    """A strategy folder below ``parent`` whose server runs on this interpreter, with ``hook`` put into it.
+
+    ``more`` is put into its strategy.toml, ``env`` into the server's environment.
+    """
     folder = parent / name
     folder.mkdir(parents=True)
-    command = [sys.executable, "server.py", "{host}", "{port}"]
-    quoted = "[" + ", ".join(f'"{word}"' for word in command) + "]"
-    (folder / "strategy.toml").write_text(TOML.format(name=name, command=quoted, more=more))
+    command = json.dumps([sys.executable, "server.py", "{host}", "{port}"])
+    variables = "\n".join(f"{key} = {json.dumps(value)}" for key, value in env.items())
+    (folder / "strategy.toml").write_text(TOML.format(name=name, command=command, more=more, env=variables))
     (folder / "server.py").write_text(server.replace("# HOOK", hook))
     (folder / "requirements.txt").write_text("")
     return folder

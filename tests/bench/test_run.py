@@ -16,27 +16,22 @@ import pytest
 
 from bench.records import Records
 from servelab.paths import ROOT
+from tests import folders
 
 BENCH = str(Path(sys.executable).with_name("bench"))
 QUICK = ("--model", "iris", "--pairs", "2", "--seconds", "0.5", "--rate", "100")
 Liar = Callable[[str], Path]
-STRATEGY = """
-name = "{name}"
-title = "A liar"
-summary = "answers from a file, {lie}"
-family = "web framework"
-models = ["iris"]
-command = ["python", "{program}", "{{host}}", "{{port}}", "{lie}"]
-port = 8099
-stop = "main"
-protocol = "v1"
-health = "/health"
-python = ["3.11", "3.12"]
-status = "active"
-licence = "Apache-2.0"
-tier = 0
-lesson = "00"
+# Right for the first so many requests, wrong from then on: parity alone asks for 151 of them.
+LIES = """
+import itertools
+right, asked = predict, itertools.count()
+def predict(instances):
+    rows = right(instances)
+    if next(asked) >= {honest}:
+        rows = [[row[0] + 0.5, *row[1:]] for row in rows]
+    return rows
 """
+HONEST = {"always": 1, "later": 400}
 
 
 def bench(*arguments: str, results: Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -50,12 +45,7 @@ def liar(tmp_path: Path) -> Liar:
     """`liar("always")` or `liar("later")` makes the folder of a strategy that answers wrongly then."""
 
     def make(lie: str) -> Path:
-        folder = tmp_path / f"liar-{lie}"
-        folder.mkdir()
-        program = Path(__file__).with_name("liar_server.py")
-        (folder / "strategy.toml").write_text(STRATEGY.format(name=folder.name, lie=lie, program=program))
-        (folder / "requirements.txt").write_text("# needs nothing\n")
-        return folder
+        return folders.make(tmp_path, f"liar-{lie}", hook=LIES.format(honest=HONEST[lie]))
 
     return make
 
@@ -157,7 +147,6 @@ def processes_with(word: str) -> list[psutil.Process]:
         (("run", "flask", "--seconds", "-1"), "argument --seconds: expected a number above 0, found -1"),
         (("run", "flask", "--seconds", "soon"), "argument --seconds"),
         (("run", "flask", "--json", "--csv"), "not allowed with argument"),
-        (("run",), "the following arguments are required: ARM"),
     ],
 )
 def test_a_mistake_is_one_clear_message(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

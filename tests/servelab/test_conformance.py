@@ -1,7 +1,6 @@
 """The conformance kit must fail on broken servers: the right checks, no others, with a message that says why."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,25 +11,11 @@ import shared_models
 from servelab import conformance
 from servelab.conformance import Report, Result
 from servelab.errors import ConformanceError
+from tests import folders
 
 StandIn = Callable[..., Path]
 STAND_IN = Path(__file__).with_name("conformance_stand_in.py")
-TOML = """
-name = "stand-in"
-title = "A stand-in"
-summary = "the standard library's server"
-family = "web framework"
-models = ["iris", "mnist"]
-command = ["{python}", "server.py", "{{host}}", "{{port}}"]
-port = 8999
-protocol = "v1"
-health = "/health"
-python = ["3.11", "3.12"]
-status = "active"
-licence = "Apache-2.0"
-tier = 0
-env = {{ MODEL = "{{model}}", FAULT = "{fault}" }}
-{more}
+ROUTES = """
 [[also]]
 protocol = "features"
 route = "/predict"
@@ -60,12 +45,8 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """A function that writes a strategy folder around the stand-in server, broken as told."""
 
     def write(fault: str = "", more: str = "") -> Path:
-        folder = tmp_path / "stand-in"
-        folder.mkdir()
-        shutil.copy(STAND_IN, folder / "server.py")
-        (folder / "requirements.txt").write_text("")
-        (folder / "strategy.toml").write_text(TOML.format(python=sys.executable, fault=fault, more=more))
-        return folder
+        server, env = STAND_IN.read_text("utf-8"), {"FAULT": fault}
+        return folders.make(tmp_path, "stand-in", more=more + ROUTES, server=server, env=env)
 
     monkeypatch.setenv("SERVELAB_HOME", str(tmp_path / "home"))
     return write
@@ -161,8 +142,9 @@ def test_a_server_that_does_not_start_is_one_failure(stand_in: StandIn) -> None:
 def test_a_server_that_crashes_is_started_again(stand_in: StandIn) -> None:
     folder = stand_in()
     program = (folder / "server.py").read_text()
-    crash = "def predict(_, body):\n    b'NaN' in body and os._exit(1)"
-    (folder / "server.py").write_text(program.replace("def predict(_, body):", crash))
+    signature = "def predict(_: Handler, body: bytes) -> Any:"
+    assert signature in program
+    (folder / "server.py").write_text(program.replace(signature, f"{signature}\n    b'NaN' in body and os._exit(1)"))
     report = conformance.run(folder, only=["v1/*"])
     assert failures(report).keys() == {"v1/nan"}, report.render()
 
