@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import uv
+
 from servelab.errors import EnvironmentFailed
 from servelab.paths import ROOT, home
 from servelab.strategy import Strategy
 
 MARKER = "complete.json"
+UV = os.fsdecode(uv.find_uv_bin())  # of the toolkit's own lock, so every machine builds with the same one
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -86,7 +89,7 @@ class Environment:
         (self.folder / MARKER).write_text(json.dumps(identity))
 
     def _uv(self, *arguments: str) -> None:
-        done = subprocess.run([_find_uv(), "--quiet", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run([UV, "--quiet", *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             raise EnvironmentFailed(
                 f"the environment of {self.name} could not be built (uv {arguments[0]} exited {done.returncode}):\n"
@@ -119,9 +122,3 @@ def train(models: list[str]) -> int:
     env = training()
     command = [str(env.ensure()), "-m", "shared_models.train", *models]
     return subprocess.run(command, cwd=ROOT, env=env.variables(), check=False).returncode
-
-
-def _find_uv() -> str:
-    import uv  # from the toolkit's own lock file, so every machine builds with the same one
-
-    return os.fsdecode(uv.find_uv_bin())
