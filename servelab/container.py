@@ -6,6 +6,8 @@ The image is built from the repository's root first (the engine's cache makes th
 SIGTERM stops the container in order and removes it; so no container outlives the server that it is.
 """
 
+import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,18 +17,28 @@ from docker.errors import BuildError, DockerException
 from docker.models.containers import Container
 
 from servelab import strategy as strategies
+from servelab.errors import EnvironmentFailed
 from servelab.paths import ROOT
 from servelab.server import GRACE
 from servelab.start import raise_on_sigterm
 from servelab.strategy import Strategy
 
+DEFAULT_ENGINE = "unix:///var/run/docker.sock"  # where the SDK looks, too
 MOUNT = "/model"  # where a model that the user brought is seen inside
 
 
 def build(strategy: Strategy) -> str:
-    """Build the image and return its tag."""
+    """Build the image and return its tag. Raises EnvironmentFailed with the end of the build's log."""
     tag = f"servelab-{strategy.name}:latest"
-    engine().images.build(path=str(ROOT), dockerfile=f"strategies/{strategy.name}/Dockerfile", tag=tag, rm=True)
+    dockerfile = f"strategies/{strategy.name}/Dockerfile"
+    try:
+        with contextlib.closing(engine()) as client:
+            client.images.build(path=str(ROOT), dockerfile=dockerfile, tag=tag, rm=True)
+    except BuildError as error:
+        log = "".join(line.get("stream", "") for line in error.build_log)
+        raise EnvironmentFailed(f"the image of {strategy.name} could not be built: {error}\n{log[-2000:]}") from None
+    except DockerException as error:
+        raise EnvironmentFailed(f"the image of {strategy.name} could not be built: {error}") from None
     return tag
 
 
@@ -36,8 +48,15 @@ def name(strategy: Strategy, port: int | str) -> str:
 
 
 def engine() -> docker.DockerClient:
-    """The container engine of this machine; DockerException when none answers."""
-    return docker.from_env(timeout=600)
+    """The container engine of this machine. Raises EnvironmentFailed when none answers."""
+    address = os.environ.get("DOCKER_HOST") or DEFAULT_ENGINE
+    advice = "Install and start Docker, or set DOCKER_HOST; make doctor looks for it"
+    if address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists():
+        raise EnvironmentFailed(f"no container engine answers: {address} is not there. {advice}")
+    try:
+        return docker.from_env(timeout=600)
+    except DockerException as error:
+        raise EnvironmentFailed(f"no container engine answers at {address}: {error}. {advice}") from None
 
 
 def main() -> int:
@@ -52,11 +71,8 @@ def main() -> int:
             sys.stdout.buffer.write(line)
             sys.stdout.flush()
         return int(container.wait()["StatusCode"])
-    except BuildError as error:
-        print(*(line.get("stream", "") for line in error.build_log), error, sep="", file=sys.stderr)
-        return 1
-    except DockerException as error:
-        print(f"no container engine answers, or it refused: {error}\nStart one; see make doctor", file=sys.stderr)
+    except (EnvironmentFailed, DockerException) as error:
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

@@ -53,11 +53,15 @@ def test_list_shows_every_strategy() -> None:
         (["predict", "--model", "iris", "--instances", "[[1,2,3,4]]", "--url", "localhost"], "expected a URL such as"),
         (["serve", "flask", "--workers", "0"], "at least one worker; found 0"),
         (["serve", "flask", "--port", "70000"], "port"),
+        (["image", "flask"], "no container engine answers"),
         (["new-strategy", "flask"], "is there already"),
         (["new-strategy", "My Server"], "lower-case letters, digits and hyphens"),
     ],
 )
-def test_a_mistake_is_one_message_and_status_2(arguments: list[str], message: str) -> None:
+def test_a_mistake_is_one_message_and_status_2(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/engine")
     done = run(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
