@@ -103,7 +103,8 @@ class Environment:
         except OSError as error:
             raise EnvironmentFailed(f"{self.name} has no lock file: expected {self.requirements} ({error})") from None
         # The .pth names the repository, so a moved checkout is another environment.
-        return {"lock": lock, "python": self.python, "platform": platform.platform(), "root": str(ROOT)}
+        python = platform.python_version() if self.python == THIS_PYTHON else self.python
+        return {"lock": lock, "python": python, "platform": f"{sys.platform}-{platform.machine()}", "root": str(ROOT)}
 
 
 def of(strategy: Strategy) -> Environment:

@@ -8,6 +8,7 @@ from servelab.errors import ServelabError
 from servelab.paths import ROOT, STRATEGIES
 
 FIRST_PORT = 8001
+MEASURED = "## Beside the plain program\n"
 
 
 def create(name: str, like: str) -> str:
@@ -38,7 +39,10 @@ def _renamed(text: str, model: strategies.Strategy, name: str, port: int) -> str
     text = text.replace(f'title = "{model.title}"', f'title = "{name}"').replace(str(model.port), str(port))
     old = re.escape(model.name)
     text = re.sub(rf"\b(strategies/|(?:serve|test|image|lock)-|servelab-|server=){old}\b", rf"\g<1>{name}", text)
-    return re.sub(rf'((?:^name = |serve\()"){old}"', rf'\g<1>{name}"', text, flags=re.MULTILINE)
+    text = re.sub(rf'((?:^name = |serve\()"){old}"', rf'\g<1>{name}"', text, flags=re.MULTILINE)
+    # Of the README: its title, and without the figures, which were measured of another server.
+    text = text.replace(f"# {model.title}\n", f"# {name}\n", 1)
+    return re.sub(rf"{MEASURED}.*?(?=^## )", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def _free_port() -> int:

@@ -20,6 +20,7 @@ from servelab.client import Client
 from servelab.errors import RequestFailed, StartFailed
 from servelab.strategy import Strategy
 
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how to reach a server that listens everywhere
 GRACE = 30.0  # seconds that a server has to finish what is in flight; gunicorn's own graceful timeout
 
 
@@ -38,7 +39,8 @@ class Server:
         self.image = image
         self.model = model
         self.host, self.port = address
-        self.url = f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+        reachable = _LOOPBACK.get(self.host, self.host)
+        self.url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{self.port}"
         self.log = Path(job["log"]) if job["log"] else None
         self._job = job
         # A session of its own: a Ctrl-C in the terminal reaches us alone, and we stop the server in order.

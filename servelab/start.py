@@ -44,7 +44,8 @@ def serve(
     _check(who, what, workers)
     port = _usable_port(host, port)
     values = {"host": host, "port": port, "workers": workers, "version": what.version}
-    values |= {"model": str(what.folder) if is_folder(what) else what.name, "state": str(home() / "state" / who.name)}
+    values |= {"model": str(what.folder.resolve()) if is_brought(what) else what.name}
+    values |= {"state": str(home() / "state" / who.name)}
     job = (_image_job if image else _venv_job)(who, values)
     job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
     job["env"][supervisor.COOKIE] = uuid.uuid4().hex
@@ -58,9 +59,9 @@ def serve(
     return server
 
 
-def is_folder(model: shared_models.Model) -> bool:
+def is_brought(model: shared_models.Model) -> bool:
     """Whether the model is one that the user brought, which servers are told by its folder, not by its name."""
-    return not model.folder.is_relative_to(Path(shared_models.__file__).parent)
+    return not model.folder.resolve().is_relative_to(Path(shared_models.__file__).resolve().parent)
 
 
 def _venv_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def _prepare(strategy: Strategy, values: dict[str, Any], variables: dict[str, st
 
 
 def _check(strategy: Strategy, model: shared_models.Model, workers: int) -> None:
-    if not is_folder(model) and model.name not in strategy.models:
+    if not is_brought(model) and model.name not in strategy.models:
         raise StartFailed(f"{strategy.name} serves {', '.join(strategy.models)}; found model {model.name!r}")
     if workers < 1:
         raise StartFailed(f"expected at least one worker; found {workers}")

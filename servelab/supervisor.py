@@ -6,7 +6,7 @@ A small standard-library program, so that it starts at once and nothing in it ca
 
 Standard input is a pipe held by the parent. Its first line is the job (not an argument: the environment in it is for
 nobody else to read): {"command": [...], "cwd": ..., "env": {...}, "log": ..., "stop": ..., "grace": ...}
-Its end (also by the parent's kill -9), or any further byte, means stop.
+Its end, also by the parent's kill -9, means stop.
 Standard output tells, a line of JSON each, {"started": pid} and {"exited": status} of the server's main process.
 """
 

@@ -160,12 +160,13 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
         servelab.serve(folder)
 
 
-def test_a_model_of_ones_own_is_served(tmp_path: Path) -> None:
+def test_a_model_of_ones_own_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
     mine = tmp_path / "mine"
     shutil.copytree(servelab.paths.ROOT / "shared_models" / "iris" / "1", mine)
-    with servelab.serve(folders.make(tmp_path), model=str(mine)) as server:
+    monkeypatch.chdir(tmp_path)
+    with servelab.serve(folders.make(tmp_path), model="./mine") as server:
         assert server.predict(ROW).argmax() == 0
 
 
