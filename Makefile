@@ -22,7 +22,8 @@ help:  ## this list
 	  name=$$(basename "$$folder"); title=$$(sed -n 's/^title = "\(.*\)"/\1/p' "$${folder}strategy.toml"); \
 	  printf '  make %-22s %s\n' "serve-$$name" "serve with $$title (MODEL, VERSION, PORT, HOST, WORKERS)" \
 	    "test-$$name" "check $$title by real requests (MODEL, WORKERS)" \
-	    "image-$$name" "build the container image of $$title"; done
+	    "image-$$name" "build the container image of $$title" \
+	    "lock-$$name" "lock the packages of $$title anew"; done
 
 bench: $(VENV)/.bench  ## compare strategies on one model, six pairs (MODEL=iris, STRATEGIES="flask fastapi", PAIRS=12)
 	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(PAIRS),--pairs $(PAIRS))

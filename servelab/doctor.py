@@ -100,14 +100,15 @@ def _cluster() -> Finding:
 
 def _strategy(strategy: Strategy) -> Finding:
     env = environment.of(strategy)
-    free = _free(strategy.port)
+    free = port_is_free(strategy.port)
     port, built = "free" if free else "in use", "ready" if env.ready() else "not yet built"
     found = f"port {strategy.port} {port}, environment {built}"
     remedy = f"stop the program on port {strategy.port}, or serve it with PORT=..."
     return Finding(f"strategy {strategy.name}", free, found, remedy, optional=True)
 
 
-def _free(port: int) -> bool:
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on it on loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

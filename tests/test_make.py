@@ -24,7 +24,7 @@ def test_help_lists_every_target_with_one_line() -> None:
     listed = re.findall(r"^  make (\S+) +\S", done.stdout, re.MULTILINE)
     targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(targets) <= set(listed)
-    assert {f"{verb}-{name}" for verb in ("serve", "test", "image") for name in discover()} <= set(listed)
+    assert {f"{verb}-{name}" for verb in ("serve", "test", "image", "lock") for name in discover()} <= set(listed)
     assert len(listed) == len(set(listed)) == len(done.stdout.splitlines())
 
 

@@ -113,7 +113,7 @@ def test_doctor_says_what_is_fine_and_how_to_get_the_rest() -> None:
 
 def test_doctor_finds_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert not doctor._free(taken.getsockname()[1])
+        assert not doctor.port_is_free(taken.getsockname()[1])
 
 
 def test_a_missing_thing_is_shown_with_its_remedy() -> None:
