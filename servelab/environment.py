@@ -80,7 +80,7 @@ class Environment:
         python = sys.executable if self.python == THIS_PYTHON else self.python
         # No interpreter is fetched behind the user's back: a missing one is an error that names it.
         self._uv("venv", "--no-project", "--no-python-downloads", "--python", python, str(self.folder))
-        # Compiled at install: a server that starts from source takes three to four times as long.
+        # Compiled at install: else every start would compile its libraries anew.
         self._uv("pip", "install", "--python", str(self.bin / "python"), "--require-hashes", "--compile-bytecode",
                  "--requirements", str(self.requirements))  # fmt: skip
         # uv refuses local paths under --require-hashes, so the repository comes in by a path file.

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,6 +102,9 @@ def test_some_blocks_run() -> None:
 
 @pytest.mark.parametrize("block", RUN, ids=str)
 def test_blocks_marked_run_do_run(block: Block) -> None:
+    for needed in {"bash", "curl"} & {block.info[0], *block.text.split()}:
+        if shutil.which(needed) is None:
+            pytest.skip(f"{needed} is not installed")
     with contextlib.ExitStack() as stack:
         text = block.text
         if block.option("server"):
