@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 VENV  := .venv
 RUN   := $(VENV)/bin
-LOCK   = $(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+LOCK   = $(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade
 
 # The first Python that is 3.11 or 3.12; say PYTHON=... for another.
 FITS   = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
@@ -49,7 +49,6 @@ docs: $(VENV)/.bench  ## bring the table of docs/strategies.md up to date
 	@$(RUN)/servelab list --markdown --write >/dev/null
 
 lock: $(VENV)/.bench  ## lock the toolkit's and the training environment's packages anew
-	@rm -f requirements.txt requirements-test.txt shared_models/requirements.txt
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) pyproject.toml --group test --output-file requirements-test.txt
 	cd shared_models && ../$(LOCK) requirements.in --output-file requirements.txt
@@ -75,7 +74,6 @@ image-%: $(VENV)/.bench
 	@$(RUN)/servelab image $*
 
 lock-%: $(VENV)/.bench
-	@rm -f strategies/$*/requirements.txt
 	cd strategies/$* && ../../$(LOCK) requirements.in --output-file requirements.txt
 
 # The toolkit's own environment: made by Python's venv and pip's uv, or by a uv that is already there.

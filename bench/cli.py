@@ -15,7 +15,7 @@ from bench.progress import Progress
 from bench.results import Plan, Result
 from servelab import strategy as strategies
 from servelab.errors import ServelabError
-from servelab.start import raise_on_sigterm
+from servelab.server import raise_on_sigterm
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -39,8 +39,6 @@ def _run(arguments: argparse.Namespace) -> int:
     """Returns 1 when a row is void: something was measured, and it must not be used."""
     arguments.arms = arguments.arms or _all_arms(arguments.model)
     plan = Plan(**{name: getattr(arguments, name) for name in Plan.__dataclass_fields__})
-    if len(set(plan.arms)) < len(plan.arms):
-        raise BenchError(f"each arm may be named once; found {' '.join(plan.arms)}")
     with Progress() as progress:
         result = runner.run(plan, progress, arguments.results)
     arguments.show(result)

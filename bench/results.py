@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.errors import BenchError
 from bench.records import Records
 from bench.summary import Round, Summary
 
@@ -63,6 +64,8 @@ def new_folder(root: Path, model: str) -> Path:
             (folder / "rounds").mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise BenchError(f"expected a folder to save results in; cannot make {folder}: {error.strerror}") from None
         return folder
     raise FileExistsError(f"{root / stem} and a thousand more exist")
 

@@ -30,6 +30,7 @@ WARM_UP_SECONDS: Final = 3.0  # thousands of requests; a fixed time is a first f
 PILOT_SECONDS: Final = 2.0
 PILOT_CONNECTIONS: Final = 16  # keeps a server of a few threads saturated without drowning it
 LOAD_SHARE: Final = 0.4  # of the slowest capacity: queues stay short, as they are in healthy operation
+MOST_REQUESTS: Final = 10_000_000  # in one turn; their stamps are kept in memory
 COMPARED: Final = 16  # answers of each timed window that are decoded and compared
 
 
@@ -57,12 +58,16 @@ def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Result:
     """Carry the plan out. Raises BenchError, ServelabError and ModelError; leaves no process behind in any case."""
     model = shared_models.load(plan.model, plan.version)
     contestants = [strategies.load(arm) for arm in plan.arms]
+    _require_different_names([strategy.name for strategy in contestants])
+    if plan.rate:
+        _require_reasonable(plan.rate, plan.seconds)
     progress.start(len(contestants) * (4 + plan.pairs))
     with _running(plan, model, contestants, progress) as arms:
         for arm in arms:
             _check(arm, progress)
         capacity = {arm.name: _pilot(arm, progress) for arm in arms}
         rate = plan.rate or _rate(capacity)
+        _require_reasonable(rate, plan.seconds)
         folder = results.new_folder(root, model.name)
         rounds = [_round(plan, model, arms, number, rate, folder, progress) for number in range(1, plan.pairs + 1)]
     result = Result(
@@ -131,6 +136,22 @@ def _pilot(arm: Arm, progress: Progress) -> float:
             f"{arm.name} answered nothing in its pilot ({outturn.records.errors()}); read {arm.server.log}"
         )
     return capacity
+
+
+def _require_different_names(names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        raise BenchError(
+            f"arms need different names; found {', '.join(names)}. Name each once; of two folders of one name, "
+            "rename one, and the name in its strategy.toml"
+        )
+
+
+def _require_reasonable(rate: float, seconds: float) -> None:
+    if not 1 <= rate * seconds <= MOST_REQUESTS:
+        raise BenchError(
+            f"{rate:g}/s for {seconds:g} s is {rate * seconds:g} requests a turn; "
+            f"expected 1 to {MOST_REQUESTS:,}: change --rate or --seconds"
+        )
 
 
 def _rate(capacity: dict[str, float]) -> float:

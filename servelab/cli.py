@@ -7,9 +7,10 @@ from pathlib import Path
 import orjson
 
 import shared_models
-from servelab import catalogue, client, conformance, container, doctor, environment, scaffold, strategy as strategies
+from servelab import catalogue, client, conformance, doctor, environment, scaffold, strategy as strategies
 from servelab.errors import ServelabError
-from servelab.start import raise_on_sigterm, serve
+from servelab.server import raise_on_sigterm
+from servelab.start import serve
 from shared_models.mnist import sentence
 
 
@@ -152,7 +153,11 @@ def _env(options: argparse.Namespace) -> int:
 
 
 def _image(options: argparse.Namespace) -> int:
-    print(container.build(strategies.load(options.strategy)))
+    from servelab import container  # on use: the engine's SDK is slow to import
+
+    who = strategies.load(options.strategy)
+    container.build(who)
+    print(container.tag(who))
     return 0
 
 

@@ -38,7 +38,13 @@ class Client:
 
         Raises RequestFailed with the status, the start of the answer and what was sent.
         """
-        array = np.asarray(batch, dtype=self.model.input.dtype)
+        try:
+            array = np.asarray(batch)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise shared_models.InvalidInput(f"expected a regular array of numbers; found {error}") from None
+        if array.dtype.kind not in "fiu":
+            raise shared_models.InvalidInput(f"expected numbers; found {excerpt(repr(batch).encode())}")
+        array = array.astype(self.model.input.dtype, copy=False)
         return self.send(self.protocol.encode(array, self.model))
 
     def send(self, request: Request) -> NDArray[Any]:
@@ -102,7 +108,7 @@ class Client:
 def _parse(url: str) -> urllib.parse.SplitResult:
     try:
         address = urllib.parse.urlsplit(url)
-        if address.scheme in ("http", "https") and address.hostname and address.port != 0:
+        if url.isascii() and address.scheme in ("http", "https") and address.hostname and address.port != 0:
             return address
     except ValueError:  # a port that is no number, or too large
         pass

@@ -2,8 +2,8 @@
 
     python -m servelab.container NAME host=127.0.0.1 port=8001 model=iris version=1 workers=1
 
-The image is built from the repository's root first (the engine's cache makes that quick when nothing changed).
-SIGTERM stops the container in order and removes it; so no container outlives the server that it is.
+``build`` makes the image first, from the repository's root. SIGTERM stops the container in order and removes it: no
+container outlives the server that it is.
 """
 
 import contextlib
@@ -13,33 +13,35 @@ import sys
 from pathlib import Path
 
 import docker
-from docker.errors import BuildError, DockerException
+from docker.errors import BuildError, DockerException, NotFound
 from docker.models.containers import Container
 
 from servelab import strategy as strategies
 from servelab.errors import EnvironmentFailed
 from servelab.paths import ROOT
-from servelab.server import GRACE
-from servelab.start import raise_on_sigterm
+from servelab.server import GRACE, raise_on_sigterm
 from servelab.strategy import Strategy
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"  # where the SDK looks, too
 MOUNT = "/model"  # where a model that the user brought is seen inside
 
 
-def build(strategy: Strategy) -> str:
-    """Build the image and return its tag. Raises EnvironmentFailed with the end of the build's log."""
-    tag = f"servelab-{strategy.name}:latest"
+def tag(strategy: Strategy) -> str:
+    """What the image is called."""
+    return f"servelab-{strategy.name}:latest"
+
+
+def build(strategy: Strategy) -> None:
+    """Build the image; the engine's cache makes that quick when nothing changed. Raises EnvironmentFailed."""
     dockerfile = f"strategies/{strategy.name}/Dockerfile"
     try:
         with contextlib.closing(engine()) as client:
-            client.images.build(path=str(ROOT), dockerfile=dockerfile, tag=tag, rm=True)
+            client.images.build(path=str(ROOT), dockerfile=dockerfile, tag=tag(strategy), rm=True)
     except BuildError as error:
         log = "".join(line.get("stream", "") for line in error.build_log)
         raise EnvironmentFailed(f"the image of {strategy.name} could not be built: {error}\n{log[-2000:]}") from None
     except DockerException as error:
         raise EnvironmentFailed(f"the image of {strategy.name} could not be built: {error}") from None
-    return tag
 
 
 def name(strategy: Strategy, port: int | str) -> str:
@@ -60,13 +62,12 @@ def engine() -> docker.DockerClient:
 
 
 def main() -> int:
-    """Build, run, print the log until the container ends; returns its exit status."""
+    """Run, print the log until the container ends; returns its exit status."""
     strategy = strategies.load(sys.argv[1])
     values = dict(argument.split("=", 1) for argument in sys.argv[2:])
     raise_on_sigterm()
-    container: Container | None = None
     try:
-        container = _run(strategy, build(strategy), values)
+        container = _run(strategy, values)
         for line in container.logs(stream=True, follow=True):
             sys.stdout.buffer.write(line)
             sys.stdout.flush()
@@ -78,19 +79,25 @@ def main() -> int:
         return 0
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if container is not None:
-            container.stop(timeout=int(GRACE))
-            container.remove(force=True)
+        _remove(name(strategy, values["port"]))
 
 
-def _run(strategy: Strategy, tag: str, values: dict[str, str]) -> Container:
+def _remove(called: str) -> None:
+    """Stop and remove it by its name: a signal may have come before the engine's answer to its creation."""
+    with contextlib.suppress(NotFound, EnvironmentFailed), contextlib.closing(engine()) as client:
+        container = client.containers.get(called)
+        container.stop(timeout=int(GRACE))
+        container.remove(force=True)
+
+
+def _run(strategy: Strategy, values: dict[str, str]) -> Container:
     environment = {"MODEL": values["model"], "MODEL_VERSION": values["version"], "WORKERS": values["workers"]}
     volumes = {}
     if Path(values["model"]).is_absolute():
         volumes[values["model"]] = {"bind": MOUNT, "mode": "ro"}
         environment["MODEL"] = MOUNT
     return engine().containers.run(
-        tag,
+        tag(strategy),
         name=name(strategy, values["port"]),
         detach=True,
         ports={f"{strategy.port}/tcp": (values["host"], int(values["port"]))},

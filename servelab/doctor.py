@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import psutil
 
 from servelab import environment
+from servelab.errors import ServelabError
 from servelab.paths import ROOT
-from servelab.strategy import Strategy, discover
+from servelab.strategy import load, names
 
 GIB = 2**30
 NEEDED_MEMORY = 2 * GIB  # two servers, the load engine and a browser
@@ -33,9 +34,8 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything."""
-    strategies = discover()
     return [_python(), _make(), _cores(), _memory(), _disk(), _browser(), _engine(), _cluster(),
-            *(_strategy(s) for s in strategies.values())]  # fmt: skip
+            *map(_strategy, names())]  # fmt: skip
 
 
 def render(findings: list[Finding]) -> str:
@@ -98,8 +98,13 @@ def _cluster() -> Finding:
                    "start minikube, or set KUBECONFIG", optional=True)  # fmt: skip
 
 
-def _strategy(strategy: Strategy) -> Finding:
-    env = environment.of(strategy)
+def _strategy(name: str) -> Finding:
+    try:
+        strategy = load(name)
+        env = environment.of(strategy)
+        env.ready()
+    except ServelabError as error:  # one broken folder must not hide what is wrong with the machine
+        return Finding(f"strategy {name}", False, "broken", str(error))
     free = port_is_free(strategy.port)
     port, built = "free" if free else "in use", "ready" if env.ready() else "not yet built"
     found = f"port {strategy.port} {port}, environment {built}"

@@ -16,7 +16,7 @@ from pathlib import Path
 import uv
 
 from servelab.errors import EnvironmentFailed
-from servelab.paths import ROOT, home
+from servelab.paths import ROOT, STRATEGIES, home
 from servelab.strategy import Strategy
 
 MARKER = "complete.json"
@@ -80,9 +80,10 @@ class Environment:
         python = sys.executable if self.python == THIS_PYTHON else self.python
         # No interpreter is fetched behind the user's back: a missing one is an error that names it.
         self._uv("venv", "--no-project", "--no-python-downloads", "--python", python, str(self.folder))
+        # Copied, not linked into uv's cache: servers of two environments would share pages, and so each other's memory.
         # Compiled at install: else every start would compile its libraries anew.
         self._uv("pip", "install", "--python", str(self.bin / "python"), "--require-hashes", "--compile-bytecode",
-                 "--requirements", str(self.requirements))  # fmt: skip
+                 "--link-mode", "copy", "--requirements", str(self.requirements))  # fmt: skip
         # uv refuses local paths under --require-hashes, so the repository comes in by a path file.
         packages = self.folder / "lib" / f"python{self.python}" / "site-packages"
         (packages / "servelab.pth").write_text(f"{ROOT}\n")
@@ -110,7 +111,10 @@ class Environment:
 def of(strategy: Strategy) -> Environment:
     """The environment of a strategy, on the toolkit's own Python where the strategy takes that, else on its newest."""
     python = THIS_PYTHON if THIS_PYTHON in strategy.python else max(strategy.python)
-    return Environment(strategy.folder.name, strategy.requirements, python)
+    folder = strategy.folder
+    # Two folders of one name must not tear down each other's environment.
+    mark = "" if folder.parent == STRATEGIES else f"-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+    return Environment(folder.name + mark, strategy.requirements, python)
 
 
 def training() -> Environment:

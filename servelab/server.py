@@ -3,6 +3,7 @@
 import contextlib
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +23,15 @@ from servelab.strategy import Strategy
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how to reach a server that listens everywhere
 GRACE = 30.0  # seconds that a server has to finish what is in flight; gunicorn's own graceful timeout
+
+
+def raise_on_sigterm() -> None:
+    """Let a SIGTERM to a command end it as Ctrl-C does, so that its servers are stopped in order."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 class Server:
@@ -85,7 +95,8 @@ class Server:
             if self.exited() is not None:
                 raise StartFailed(self._report(f"ended at its start with exit status {self.status}"))
             try:
-                self.predict(sample)
+                with self.connect(timeout=max(deadline - time.monotonic(), 0.1)) as probe:
+                    probe.predict(sample)
             except RequestFailed as error:
                 problem = str(error)
                 time.sleep(0.03)
@@ -127,8 +138,9 @@ class Server:
     def _report(self, what: str) -> str:
         lines = self.log.read_text("utf-8", "replace").splitlines()[-15:] if self.log and self.log.exists() else []
         tail = "\n".join(f"    {line}" for line in lines) or "    (nothing)"
+        said = f"The end of its log, {self.log}:\n{tail}" if self.log else "What it said stands above."
         return (
-            f"{self.strategy.name}, serving {self.model.name}, {what}.\nThe end of its log, {self.log}:\n{tail}\n"
+            f"{self.strategy.name}, serving {self.model.name}, {what}.\n{said}\n"
             f"Its command was: {' '.join(self._job['command'])}\nSee what the machine lacks with: make doctor"
         )
 

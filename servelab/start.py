@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -43,7 +42,8 @@ def serve(
     what = shared_models.load(model, version)
     _check(who, what, workers)
     port = _usable_port(host, port)
-    values = {"host": host, "port": port, "workers": workers, "version": what.version}
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    values = {"host": host, "port": port, "address": address, "workers": workers, "version": what.version}
     values |= {"model": str(what.folder.resolve()) if is_brought(what) else what.name}
     values |= {"state": str(home() / "state" / who.name)}
     job = (_image_job if image else _venv_job)(who, values)
@@ -77,6 +77,9 @@ def _venv_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _image_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
+    from servelab import container  # on use: the engine's SDK is slow to import, and only images need it
+
+    container.build(strategy)  # before the clock of readiness starts: a first build takes minutes
     arguments = [f"{key}={values[key]}" for key in ("host", "port", "model", "version", "workers")]
     command = [sys.executable, "-m", "servelab.container", strategy.folder.name, *arguments]
     return {"command": command, "cwd": str(strategy.folder), "env": dict(os.environ)}
@@ -120,12 +123,3 @@ def _log_file(strategy: Strategy, model: shared_models.Model) -> Path:
     folder = home() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{strategy.name.replace(':', '-')}-{model.name}-{os.getpid()}-{next(_count)}.log"
-
-
-def raise_on_sigterm() -> None:
-    """Let a SIGTERM to a command end it as Ctrl-C does, so that its servers are stopped in order."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from shared_models.errors import ModelError
 from shared_models.iris import train as iris
 from shared_models.mnist import train as mnist
 
@@ -19,7 +20,11 @@ def main() -> None:
         if name not in TRAINERS:
             parser.error(f"no model {name!r}: expected {' or '.join(TRAINERS)}")
     for name in chosen.models or TRAINERS:
-        for version, accuracy in TRAINERS[name](chosen.output).items():
+        try:
+            accuracies = TRAINERS[name](chosen.output)
+        except ModelError as error:
+            parser.exit(2, f"{name}: {error}\n")
+        for version, accuracy in accuracies.items():
             print(f"{name} {version}: accuracy {accuracy:.4f}", flush=True)
 
 

@@ -51,7 +51,8 @@ def _all_goldens(subject: Subject) -> None:
 
 
 def _label(subject: Subject) -> NDArray[Any]:
-    return subject.golden.outputs[:1].argmax(axis=1)  # type: ignore[no-any-return]
+    labels: NDArray[Any] = subject.golden.outputs[:1].argmax(axis=1)
+    return labels
 
 
 def _cases(model: Model, route: Route) -> Iterator[Case]:

@@ -5,6 +5,7 @@ Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits. Four f
 
 import gzip
 import hashlib
+import http.client
 import os
 import tempfile
 import urllib.request
@@ -69,7 +70,7 @@ def fetch(name: str) -> bytes:
         try:
             content = _read(place, name) if isinstance(place, Path) else _download(place)
             _check(name, content)
-        except (OSError, EOFError, zlib.error, ModelError) as error:
+        except (OSError, EOFError, http.client.HTTPException, zlib.error, ModelError) as error:
             tried.append(f"{place}: {error}")
             continue
         if isinstance(place, str):

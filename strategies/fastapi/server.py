@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import uvicorn
+from anyio import CapacityLimiter, to_thread
 from body_limit import BodyLimit
 from fastapi import FastAPI, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -21,6 +22,8 @@ from shared_models.mnist import sentence
 
 # Bytes of body answered in the event loop, within a millisecond; a larger one must not hold up other clients.
 INLINE = 64 * 2**10
+# Images decoded at once: a small file may hold 25 megapixels, which take some 450 MB while they are decoded.
+decoders = CapacityLimiter(2)
 
 model = load(os.environ.get("MODEL") or "mnist", os.environ.get("MODEL_VERSION") or None)
 route = f"/v1/models/{model.name}:predict"
@@ -54,12 +57,13 @@ async def predict(request: Request) -> Response:
     return answer(body) if len(body) <= INLINE else await run_in_threadpool(answer, body)
 
 
-if model.takes_images:  # FastAPI runs a plain `def` in its thread pool: decoding an image takes its time
+if model.takes_images:  # decoded in a thread, for it takes its time
 
     @app.post("/prediction", response_model=list[str], responses=refusals)
-    def prediction(image: UploadFile) -> Response:
+    async def prediction(image: UploadFile) -> Response:
         """The digit on an image of any size and kind, in a sentence."""
-        probabilities = model.predict([model.preprocess(image.file.read())])
+        row = await to_thread.run_sync(model.preprocess, await image.read(), limiter=decoders)
+        probabilities = model.predict([row])
         return Json([sentence(model.labels[probabilities.argmax()])])
 
 

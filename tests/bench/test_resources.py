@@ -47,6 +47,21 @@ def test_processes_that_are_gone_are_left_out(spinner: int) -> None:
 
 
 @linux
+def test_the_work_of_children_that_have_ended_counts() -> None:
+    """A server may work in short-lived helpers; no look at the live processes ever sees them."""
+    burn = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    code = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]); print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        before = {parent.pid: 0}
+        parent.stdout.readline()
+        assert cpu_between(before, cpu_ns([parent.pid])) >= 0.28e9
+        parent.stdin.close()
+
+
 def test_memory_is_pss_where_the_system_tells_it(spinner: int) -> None:
     used = memory([spinner, os.getpid()])
     assert used.kind == "PSS"

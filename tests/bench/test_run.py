@@ -141,8 +141,10 @@ def processes_with(word: str) -> list[psutil.Process]:
     ("arguments", "message"),
     [
         (("run", "flaks"), "bench: no strategy 'flaks' (did you mean 'flask'?)"),
-        (("run", "flask", "flask"), "bench: each arm may be named once; found flask flask"),
+        (("run", "flask", "flask"), "bench: arms need different names; found flask, flask"),
         (("run", "flask", "--model", "irsi"), "irsi"),
+        (("run", "flask", "--rate", "0.1", "--seconds", "1"), "is 0.1 requests a turn; expected 1 to 10,000,000"),
+        (("run", "flask", "--rate", "1e300"), "requests a turn; expected 1 to 10,000,000"),
         (("run", "flask", "--pairs", "0"), "argument --pairs: expected a whole number from 1 on, found 0"),
         (("run", "flask", "--seconds", "-1"), "argument --seconds: expected a number above 0, found -1"),
         (("run", "flask", "--seconds", "soon"), "argument --seconds"),

@@ -51,6 +51,15 @@ def test_list_shows_every_strategy() -> None:
         (["predict", "--model", "iris", "--instances", "[[1, 2]]"], "found"),
         (["predict", "--model", "nope", "--instances", "[[1, 2]]"], "iris"),
         (["predict", "--model", "iris", "--instances", "[[1,2,3,4]]", "--url", "localhost"], "expected a URL such as"),
+        (
+            ["predict", "--model", "iris", "--instances", '[["a",1,2,3]]', "--url", "http://127.0.0.1:1"],
+            "expected numbers",
+        ),
+        (["predict", "--model", "iris", "--instances", "[[1,2],[3]]", "--url", "http://127.0.0.1:1"], "regular array"),
+        (
+            ["predict", "--model", "iris", "--instances", "[[1,2,3,4]]", "--url", "http://h/한"],
+            "expected a URL such as",
+        ),
         (["serve", "flask", "--workers", "0"], "at least one worker; found 0"),
         (["serve", "flask", "--port", "70000"], "port"),
         (["image", "flask"], "no container engine answers"),
@@ -109,6 +118,14 @@ def test_doctor_says_what_is_fine_and_how_to_get_the_rest() -> None:
         "strategy flask",
     ):
         assert what in done.stdout
+
+
+def test_doctor_shows_a_broken_strategy_among_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folders.make(tmp_path, "broken") / "strategy.toml").write_text("name = 3")
+    monkeypatch.setattr("servelab.strategy.STRATEGIES", tmp_path)
+    text = doctor.render(doctor.examine())
+    assert "MISSING  strategy broken" in text
+    assert "name must be a string; found 3" in text
 
 
 def test_doctor_finds_a_taken_port() -> None:

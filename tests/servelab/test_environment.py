@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from servelab import environment
+from servelab import environment, strategy as strategies
 from servelab.environment import MARKER, Environment
 from servelab.errors import EnvironmentFailed
+from tests import folders
 
 SIX = (
     "six==1.17.0 "
@@ -92,7 +93,11 @@ def test_no_variable_of_another_environment_leaks(env: Environment, monkeypatch:
     assert variables["PATH"].startswith(str(env.bin))
 
 
-def test_a_strategy_uses_this_python_where_it_may() -> None:
-    from servelab import strategy as strategies
+def test_two_folders_of_one_name_have_environments_of_their_own(tmp_path: Path) -> None:
+    names = {environment.of(strategies.load(folders.make(tmp_path / where))).name for where in ("here", "there")}
+    assert len(names) == 2
+    assert environment.of(strategies.load("flask")).name == "flask"
 
+
+def test_a_strategy_uses_this_python_where_it_may() -> None:
     assert environment.of(strategies.load("flask")).python == f"{sys.version_info.major}.{sys.version_info.minor}"

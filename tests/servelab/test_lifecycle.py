@@ -143,6 +143,14 @@ def test_a_server_that_never_predicts_is_stopped(tmp_path: Path) -> None:
     assert [child for child in mine if str(folder) in str(child.environ())] == []
 
 
+def test_a_server_that_accepts_and_never_answers_is_given_up_in_time(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path, hook="def predict(instances): time.sleep(600)")
+    began = time.monotonic()
+    with pytest.raises(StartFailed, match=r"did not predict within 1 s"):
+        servelab.serve(folder, timeout=1, grace=0.2)
+    assert time.monotonic() - began < 15
+
+
 def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

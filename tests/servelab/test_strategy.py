@@ -48,6 +48,11 @@ def test_a_quickstart_is_a_variant_of_its_strategy() -> None:
         ("port = 8999", "port = true", "port must be a whole number; found True"),
         ('name = "plain"', 'name = "other"', "name = 'other' must be the folder's name, 'plain'"),
         ('python = ["3.11", "3.12"]', 'python = ["3.9"]', r"python\[0\] must be one of '3.11', '3.12'; found '3.9'"),
+        (
+            'protocol = "v1"',
+            'protocol = "features"',
+            "protocol must be one of 'v1', 'v2', 'v2-binary'; found 'features'",
+        ),
         ('protocol = "v1"', 'protocol = "v9"', "protocol must be one of 'v1', 'v2'"),
         ('"{port}"', '"{prot}"', r"command: unknown placeholder \{prot\}"),
         ('"{port}"', '"{port"', r"command: .*write \{\{ and \}\}"),
