@@ -151,6 +151,25 @@ def test_the_error_tells_what_was_tried_and_what_to_set(
         assert text in message
 
 
+def test_after_a_mirror_that_breaks_off_comes_the_next(
+    monkeypatch: pytest.MonkeyPatch, mirror: tuple[str, Path]
+) -> None:
+    import socket
+
+    def break_off() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        broken = threading.Thread(target=break_off)
+        broken.start()
+        monkeypatch.setattr(data, "MIRRORS", (f"http://127.0.0.1:{listener.getsockname()[1]}/", mirror[0]))
+        assert data.fetch(NAMES[0]) == CONTENT[NAMES[0]]
+        broken.join()
+
+
 def test_a_mirror_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
