@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
             $$p -c '$(FITS)' 2>/dev/null && { command -v $$p; break; }; done)
 
 # MODEL, VERSION, PORT, HOST, WORKERS for serve-%; MODEL, STRATEGIES, PAIRS for bench.
-OPTIONS = $(if $(MODEL),--model $(MODEL)) $(if $(VERSION),--version $(VERSION))
+OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION)')
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: help bench test lint doctor models docs lock new-strategy test-images clean
@@ -21,11 +21,11 @@ help:  ## this list
 	@for folder in strategies/*/; do \
 	  name=$$(basename "$$folder"); title=$$(sed -n 's/^title = "\(.*\)"/\1/p' "$${folder}strategy.toml"); \
 	  printf '  make %-22s %s\n' "serve-$$name" "serve with $$title (MODEL, VERSION, PORT, HOST, WORKERS)" \
-	    "test-$$name" "check $$title by real requests (MODEL, WORKERS)" \
+	    "test-$$name" "check $$title by real requests (MODEL, VERSION, WORKERS)" \
 	    "image-$$name" "build the container image of $$title" \
 	    "lock-$$name" "lock the packages of $$title anew"; done
 
-bench: $(VENV)/.bench  ## compare strategies on one model, six pairs (MODEL=iris, STRATEGIES="flask fastapi", PAIRS=12)
+bench: $(VENV)/.bench  ## compare strategies on one model, six pairs (MODEL=iris, VERSION, STRATEGIES="flask fastapi", PAIRS=12)
 	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(PAIRS),--pairs $(PAIRS))
 
 test: $(VENV)/.test  ## run every test
@@ -55,7 +55,7 @@ lock: $(VENV)/.bench  ## lock the toolkit's and the training environment's packa
 
 new-strategy: $(VENV)/.bench  ## a new strategy folder that conforms, to change from there (NAME=x, LIKE=flask)
 	@test -n "$(NAME)" || { echo "expected a name; type: make new-strategy NAME=x" >&2; exit 2; }
-	@$(RUN)/servelab new-strategy $(NAME) $(if $(LIKE),--like $(LIKE))
+	@$(RUN)/servelab new-strategy '$(NAME)' $(if $(LIKE),--like '$(LIKE)')
 
 test-images: $(VENV)/.test  ## build every image and check it by real requests (needs a container engine)
 	@$(RUN)/pytest -m image
@@ -74,6 +74,7 @@ image-%: $(VENV)/.bench
 	@$(RUN)/servelab image $*
 
 lock-%: $(VENV)/.bench
+	@test -d strategies/$* || { echo "no strategy $*: expected the folder strategies/$*" >&2; exit 2; }
 	cd strategies/$* && ../../$(LOCK) requirements.in --output-file requirements.txt
 
 # The toolkit's own environment: made by Python's venv and pip's uv, or by a uv that is already there.

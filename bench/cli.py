@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,29 +9,15 @@ from rich.console import Console
 
 import shared_models
 from bench import results, runner, table
-from bench.errors import BenchError
 from bench.progress import Progress
 from bench.results import Plan, Result
-from servelab import strategy as strategies
-from servelab.errors import ServelabError
-from servelab.server import raise_on_sigterm
-
-USAGE_ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+from servelab import command, strategy as strategies
 
 
 def main() -> None:
-    """Run the command line; exits 2 with one clear message, 130 when interrupted."""
+    """Run one command."""
     arguments = _parser().parse_args()
-    raise_on_sigterm()
-    try:
-        sys.exit(arguments.run(arguments))
-    except (BenchError, ServelabError, shared_models.ModelError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        sys.exit(USAGE_ERROR)
-    except KeyboardInterrupt:
-        print("bench: interrupted; every server is stopped", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    command.run("bench", lambda: int(arguments.run(arguments)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -91,27 +76,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text}")
-    return number
+def _number(kind: type[int] | type[float], least: float, expected: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= least):
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text}")
+        return number
+
+    return parse
 
 
-def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, found {text}")
-    return number
-
-
-def _amount(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
-    return number
-
-
+_count = _number(int, 1, "a whole number from 1 on")
+_seed = _number(int, 0, "a whole number from 0 on")
+_amount = _number(float, math.ulp(0), "a number above 0")
 _DEFAULTS = Plan(arms=())
 _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("model", str, "a model's name, or the folder of your own"),

@@ -1,5 +1,7 @@
-"""The one error that the bench shows to people."""
+"""What can go wrong with a comparison."""
+
+from servelab.errors import ServelabError
 
 
-class BenchError(Exception):
-    """Nothing was (or can be) measured; the message says what was expected, what was found and what to do next."""
+class BenchError(ServelabError):
+    """The comparison cannot be made; the message says why, and what to do."""

@@ -69,18 +69,19 @@ def of_round(
     counters = records.counters
     requests, answered = int(records.counted.sum()), records.answered()
     window = counters.window_ns / 1e9
-    response = records.response()
-    # The answer to the last request is awaited beyond the window: its time is no loss of rate.
-    typical = float(np.median(response)) / 1e9 if answered * 2 > requests else 0.0
+    # The last answer is awaited beyond the window: the time that a server takes for one request is no loss of rate,
+    # the time that requests waited for it is.
+    service = records.service()
+    once = float(np.median(service)) / 1e9 if answered * 2 > requests else 0.0
     return Figures(
         requests=requests,
         errors=records.errors(),
         response=percentiles(records.response()),
-        service=percentiles(records.service()),
+        service=percentiles(service),
         lag=percentiles(records.lag()),
         lateness=percentiles(records.lateness()),
         offered=requests / counters.seconds,
-        achieved=answered / max(counters.seconds, window - typical),
+        achieved=answered / max(counters.seconds, window - once),
         cpu_us=counters.server_cpu_ns / 1e3 / (answered * batch) if answered else math.inf,
         memory_mb=memory[0] / 1e6,
         memory_kind=memory[1],

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -55,6 +56,15 @@ class Result:
         return {"format": 1, "screening": self.plan.screening, **fields, "folder": self.folder.name}
 
 
+def require_writable(root: Path) -> None:
+    """BenchError, before anything is measured, when nothing could be saved below root."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
+    except OSError as error:
+        raise BenchError(f"expected a folder to save results in; cannot write to {root}: {error.strerror}") from None
+
+
 def new_folder(root: Path, model: str) -> Path:
     """A new, empty folder <UTC time>-<model> below root; a second run in the same second gets another name."""
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{Path(model).name}"
@@ -64,8 +74,6 @@ def new_folder(root: Path, model: str) -> Path:
             (folder / "rounds").mkdir(parents=True)
         except FileExistsError:
             continue
-        except OSError as error:
-            raise BenchError(f"expected a folder to save results in; cannot make {folder}: {error.strerror}") from None
         return folder
     raise FileExistsError(f"{root / stem} and a thousand more exist")
 

@@ -23,7 +23,7 @@ from bench.results import Plan, Result
 from bench.schedule import Schedule, poisson
 from bench.summary import Round, summarise
 from servelab import conformance, environment, protocols, strategy as strategies
-from servelab.errors import ConformanceError
+from servelab.errors import ConformanceError, RequestFailed
 from servelab.strategy import Strategy
 
 WARM_UP_SECONDS: Final = 3.0  # thousands of requests; a fixed time is a first form (Barrett et al., OOPSLA 2017)
@@ -57,12 +57,14 @@ class Arm:
 def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Result:
     """Carry the plan out. Raises BenchError, ServelabError and ModelError; leaves no process behind in any case."""
     model = shared_models.load(plan.model, plan.version)
+    questions = Questions.of(model, plan.batch)
+    results.require_writable(root)
     contestants = [strategies.load(arm) for arm in plan.arms]
     _require_different_names([strategy.name for strategy in contestants])
     if plan.rate:
         _require_reasonable(plan.rate, plan.seconds)
     progress.start(len(contestants) * (4 + plan.pairs))
-    with _running(plan, model, contestants, progress) as arms:
+    with _running(plan, questions, contestants, progress) as arms:
         for arm in arms:
             _check(arm, progress)
         capacity = {arm.name: _pilot(arm, progress) for arm in arms}
@@ -86,14 +88,13 @@ def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Result:
 
 @contextmanager
 def _running(
-    plan: Plan, model: shared_models.Model, contestants: Sequence[Strategy], progress: Progress
+    plan: Plan, questions: Questions, contestants: Sequence[Strategy], progress: Progress
 ) -> Iterator[list[Arm]]:
     """All servers, up and predicting, on their CPUs; stopped on the way out."""
     progress.phase(f"environments of {', '.join(plan.arms)}")
     with ThreadPoolExecutor() as pool:  # before any pinning: an installer may use every CPU
         list(pool.map(lambda strategy: environment.of(strategy).ensure(), contestants))
     place = placement(plan.workers)
-    questions = Questions.of(model, plan.batch)
     with ExitStack() as stack:
         arms = []
         for strategy in contestants:
@@ -119,6 +120,8 @@ def _check(arm: Arm, progress: Progress) -> None:
         conformance.parity(arm.server)
     except ConformanceError as error:
         raise BenchError(f"refused to time {arm.name}: {error}") from None
+    except RequestFailed as error:
+        raise BenchError(f"{arm.name} does not answer: {error}\nRead its log, {arm.server.log}") from None
     progress.advance()
 
 

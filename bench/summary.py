@@ -87,7 +87,8 @@ def _row(name: str, rounds: Sequence[Figures], capacity: float, *, void: bool) -
         offered=median(figures.offered for figures in rounds),
         achieved=median(figures.achieved for figures in rounds),
         capacity=capacity,
-        errors=sum((Counter(figures.errors) for figures in rounds), Counter[str]()),
+        # A plain dict: dataclasses.asdict makes another thing of a Counter.
+        errors=dict(sum((Counter(figures.errors) for figures in rounds), Counter[str]())),
         void=void,
     )
 

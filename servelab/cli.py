@@ -1,30 +1,21 @@
 """The ``servelab`` command: serve, predict, list, conformance, doctor, and what the Makefile needs."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import orjson
 
 import shared_models
-from servelab import catalogue, client, conformance, doctor, environment, scaffold, strategy as strategies
+from servelab import catalogue, client, command, conformance, doctor, environment, scaffold, strategy as strategies
 from servelab.errors import ServelabError
-from servelab.server import raise_on_sigterm
 from servelab.start import serve
 from shared_models.mnist import sentence
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run one command; a known error is one message on standard error and exit status 2, Ctrl-C is 130."""
-    options = _parser().parse_args(arguments)
-    raise_on_sigterm()
-    try:
-        sys.exit(options.run(options))
-    except (ServelabError, shared_models.ModelError, shared_models.InvalidInput) as error:
-        print(f"servelab: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+def main() -> None:
+    """Run one command."""
+    options = _parser().parse_args()
+    command.run("servelab", lambda: int(options.run(options)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +84,8 @@ def _serve(options: argparse.Namespace) -> int:
         who, options.model or who.models[0], options.version, options.workers, options.host,
         who.port if options.port is None else options.port, options.image, log=False,
     ) as running:  # fmt: skip
-        print(f"{who.title} serves {running.model.name} on {running.url} (Ctrl-C stops it)", flush=True)
+        what = f"{running.model.name} version {running.model.version}"
+        print(f"{who.title} serves {what} on {running.url} (Ctrl-C stops it)", flush=True)
         return running.wait()
 
 
@@ -131,9 +123,16 @@ def _conformance(options: argparse.Namespace) -> int:
     who = strategies.load(options.strategy)
     reports = []
     for model in (options.model,) if options.model else who.models:
-        reports.append(conformance.run(who, model, options.workers, options.image, options.only, options.version))
-        print(reports[-1].render(), flush=True)
+        reports.append(
+            conformance.run(who, model, options.workers, options.image, options.only, options.version, _show)
+        )
+        print(reports[-1].summary(), flush=True)
     return 0 if all(report.ok for report in reports) else 1
+
+
+def _show(result: conformance.Result) -> None:
+    if result.outcome != "skip":
+        print(conformance.line(result), flush=True)
 
 
 def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - one signature for all commands

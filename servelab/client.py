@@ -7,7 +7,6 @@ import urllib.parse
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import shared_models
@@ -36,16 +35,10 @@ class Client:
     def predict(self, batch: ArrayLike) -> NDArray[Any]:
         """The predictions of a batch, shape (N, *input shape) -> (N, classes).
 
-        Raises RequestFailed with the status, the start of the answer and what was sent.
+        Raises InvalidInput for what the model could not answer, before anything is sent; RequestFailed with the status,
+        the start of the answer and what was sent.
         """
-        try:
-            array = np.asarray(batch)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise shared_models.InvalidInput(f"expected a regular array of numbers; found {error}") from None
-        if array.dtype.kind not in "fiu":
-            raise shared_models.InvalidInput(f"expected numbers; found {excerpt(repr(batch).encode())}")
-        array = array.astype(self.model.input.dtype, copy=False)
-        return self.send(self.protocol.encode(array, self.model))
+        return self.send(self.protocol.encode(self.model.rows(batch), self.model))
 
     def send(self, request: Request) -> NDArray[Any]:
         """Send a request of this client's dialect and decode its answer."""

@@ -6,13 +6,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 
 import psutil
 
 from servelab import environment
 from servelab.errors import ServelabError
-from servelab.paths import ROOT
+from servelab.paths import home
 from servelab.strategy import load, names
 
 GIB = 2**30
@@ -34,7 +35,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything."""
-    return [_python(), _make(), _cores(), _memory(), _disk(), _browser(), _engine(), _cluster(),
+    return [_python(), _make(), _cores(), _memory(), _disk(), _home(), _browser(), _engine(), _cluster(),
             *map(_strategy, names())]  # fmt: skip
 
 
@@ -73,8 +74,20 @@ def _memory() -> Finding:
     return Finding("memory", free >= NEEDED_MEMORY, f"{free / GIB:.1f} GiB available", "close programs: 2 GiB are used")
 
 
+def _home() -> Finding:
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return Finding("a folder for environments and logs", False, f"cannot write {folder}: {error.strerror}",
+                       "set SERVELAB_HOME to a folder of yours")  # fmt: skip
+    return Finding("a folder for environments and logs", True, str(folder))
+
+
 def _disk() -> Finding:
-    free = shutil.disk_usage(ROOT).free
+    there = next(folder for folder in (home(), *home().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
     return Finding("disk", free >= NEEDED_DISK, f"{free / GIB:.0f} GiB free", "free some: environments take 3 GiB")
 
 

@@ -102,7 +102,10 @@ class Environment:
         try:
             lock = hashlib.sha256(self.requirements.read_bytes()).hexdigest()
         except OSError as error:
-            raise EnvironmentFailed(f"{self.name} has no lock file: expected {self.requirements} ({error})") from None
+            raise EnvironmentFailed(
+                f"{self.name} has no lock file: expected {self.requirements} ({error.strerror}); "
+                f"make it with: make lock-{self.name}"
+            ) from None
         # The .pth names the repository, so a moved checkout is another environment.
         python = platform.python_version() if self.python == THIS_PYTHON else self.python
         return {"lock": lock, "python": python, "platform": f"{sys.platform}-{platform.machine()}", "root": str(ROOT)}

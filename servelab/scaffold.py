@@ -15,19 +15,21 @@ def create(name: str, like: str) -> str:
     """Make ``strategies/<name>`` from ``strategies/<like>`` and list it in the docs; returns what to do next."""
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
         raise ServelabError(f"expected a name of lower-case letters, digits and hyphens, such as x; found {name!r}")
+    if name == "images":
+        raise ServelabError("make test-images is taken; choose another NAME")
     folder = STRATEGIES / name
     if folder.exists():
         raise ServelabError(f"{folder} is there already; choose another NAME, or delete the folder first")
     model = strategies.load(like)
-    port = _free_port()
+    like, port = model.name, _free_port()
     shutil.copytree(model.folder, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for file in (path for path in folder.rglob("*") if path.is_file() and path.name != model.requirements.name):
         file.write_text(_renamed(file.read_text("utf-8"), model, name, port), "utf-8")
     catalogue.write()
     return (
-        f"made {folder.relative_to(ROOT)}, a working copy of {like} on port {port}\n"
+        f"made {folder.relative_to(ROOT)}, a working copy of {like} on port {port}, and its row in docs/strategies.md\n"
         f"  try it now      make serve-{name}\n"
-        f"  make it yours   strategies/{name}/server.py, requirements.in, strategy.toml (title, summary), README.md\n"
+        f"  make it yours   strategies/{name}/server.py, requirements.in, strategy.toml, README.md; then make docs\n"
         f"  lock            make lock-{name}\n"
         f"  check it        make test-{name}\n"
         f"  compare it      make bench STRATEGIES='{like} {name}'"

@@ -101,8 +101,23 @@ class Server:
                 problem = str(error)
                 time.sleep(0.03)
             else:
-                return
+                if self.image or self._listens():
+                    return
+                problem = f"another program listens on port {self.port} and answers in its place"
+                time.sleep(0.03)
         raise StartFailed(self._report(f"did not predict within {timeout:.0f} s: {problem}"))
+
+    def _listens(self) -> bool:
+        """Whether one of the server's own processes listens on its port, where the system tells."""
+        for pid in self.pids:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                try:
+                    sockets = psutil.Process(pid).net_connections("inet")
+                except psutil.AccessDenied:
+                    return True
+                if any(s.status == psutil.CONN_LISTEN and s.laddr.port == self.port for s in sockets):
+                    return True
+        return False
 
     def exited(self) -> int | None:
         """The exit status of the server's main process, or None while it runs."""

@@ -1,5 +1,6 @@
 """From a strategy's name to a server that predicts: environment, command, port, readiness."""
 
+import errno
 import itertools
 import os
 import socket
@@ -41,6 +42,7 @@ def serve(
     who = strategy if isinstance(strategy, Strategy) else strategies.load(strategy)
     what = shared_models.load(model, version)
     _check(who, what, workers)
+    host = host.strip("[]")
     port = _usable_port(host, port)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     values = {"host": host, "port": port, "address": address, "workers": workers, "version": what.version}
@@ -112,10 +114,11 @@ def _usable_port(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise StartFailed(
-                f"cannot listen on {host}:{port}: {error.strerror}. Stop the program that uses it, "
-                f"or choose another: PORT={port + 100 if port < 60000 else 8100}"
-            ) from None
+            advice = "Is HOST an address of this machine, such as 127.0.0.1?"
+            if error.errno == errno.EADDRINUSE:
+                other = port + 100 if port < 60000 else 8100
+                advice = f"Stop the program that uses it, or choose another: PORT={other} (--port {other})"
+            raise StartFailed(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from None
         return int(probe.getsockname()[1])
 
 

@@ -89,7 +89,7 @@ class Model:
         another width or depth, strings (numeric ones too), None, booleans, NaN, Infinity, numbers that the input's
         dtype cannot hold.
         """
-        rows = self._rows(batch)
+        rows = self.rows(batch)
         try:
             (answer,) = self._session.run(self._names, {self.input.name: rows})
         except self._refused as error:  # such as an index outside an embedding table: only the graph knows
@@ -115,11 +115,13 @@ class Model:
         says that a server answers like the model in process, not that the export is right.
         """
         path = self.folder / GOLDEN
+        if not path.exists():
+            raise ModelError(f'{path} is missing: expected a few sample inputs, {{"inputs": [...]}}')
         stored = cards.read_json(path)
         if not isinstance(stored, dict) or not {"inputs"} <= set(stored) <= {"inputs", "outputs"}:
             raise ModelError(f'{path}: expected {{"inputs": [...], "outputs": [...]}} (outputs may be left out)')
         try:
-            inputs = self._rows(stored["inputs"])
+            inputs = self.rows(stored["inputs"])
         except InvalidInput as error:
             raise ModelError(f"{path}: inputs: {error}") from None
         if "outputs" not in stored:
@@ -133,8 +135,11 @@ class Model:
             raise ModelError(f"{path}: outputs: expected rows of probabilities, {shape_text(expected)} in all")
         return Golden(inputs, outputs.astype(np.float32))
 
-    def _rows(self, batch: Any) -> NDArray[Any]:
-        """``batch`` as an array that the graph takes, or `InvalidInput`. Each check is one pass in C."""
+    def rows(self, batch: ArrayLike) -> NDArray[Any]:
+        """``batch`` as the array that the graph takes, (N, *input.shape[1:]), or `InvalidInput` as for `predict`.
+
+        Each check is one pass in C.
+        """
         try:
             rows = np.asarray(batch)
         except (ValueError, TypeError, OverflowError) as error:  # ragged, too deep, or an integer of 400 digits
@@ -187,6 +192,8 @@ def load(model: str | os.PathLike[str], version: str | None = None) -> Model:
     if not folder.is_dir():
         names = ", ".join(available())
         raise ModelError(f"no model {str(model)!r}: expected one of {names}, or a folder with {GRAPH}, {cards.FILE}")
+    if not (folder / cards.FILE).exists() and (versions_in := sorted(folder.glob(f"*/{cards.FILE}"))):
+        raise ModelError(f"{folder} holds no {cards.FILE}; did you mean {versions_in[0].parent}?")
     opened = Model.open(folder)
     if version and opened.version != version:
         raise ModelError(f"{folder} holds version {opened.version!r} of {opened.name}, not {version!r}")

@@ -11,8 +11,8 @@ Example usage::
 """
 
 from servelab.conformance.answers import parity
-from servelab.conformance.check import Report, Result, main_table
+from servelab.conformance.check import Report, Result, line
 from servelab.conformance.kit import checks, run
 from servelab.errors import ConformanceError
 
-__all__ = ["ConformanceError", "Report", "Result", "checks", "main_table", "parity", "run"]
+__all__ = ["ConformanceError", "Report", "Result", "checks", "line", "parity", "run"]

@@ -39,6 +39,8 @@ def parity(server: Server) -> None:
     does not answer at all.
     """
     golden = server.model.golden()
+    if own := difference(server.model.predict(golden.inputs), golden.outputs):
+        raise ConformanceError(f"{server.model.folder}: golden.json does not agree with its own model.onnx: {own}")
     batched = difference(server.predict(golden.inputs), golden.outputs)
     _require(server, "all goldens in one batch", batched)
     answers = [server.predict(row[np.newaxis]) for row in golden.inputs]

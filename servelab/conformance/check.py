@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 
 Outcome = Literal["pass", "fail", "deviation", "skip"]
 OUTCOMES: tuple[Outcome, ...] = ("pass", "deviation", "skip", "fail")
+
+
+WIDTH = 36  # of the longest name of a check
+MANY = 10  # skipped checks that are counted and no longer named
 
 
 class CheckFailed(Exception):
@@ -50,6 +55,7 @@ class Report:
     workers: int
     image: bool
     results: tuple[Result, ...]
+    logs: tuple[Path, ...] = ()  # of the servers that were started
 
     @property
     def ok(self) -> bool:
@@ -63,25 +69,28 @@ class Report:
         return sum(result.seconds for result in self.results)
 
     def render(self) -> str:
-        """The report as text, see main_table."""
-        return main_table(self)
+        """The report as text: a line per check, the message below it, and the summary."""
+        return "\n".join([*(line(result) for result in self.results if result.outcome != "skip"), self.summary()])
+
+    def summary(self) -> str:
+        """What was skipped and why, the logs to read after a failure, and the counts."""
+        skipped: dict[str, list[str]] = {}
+        for result in self.results:
+            if result.outcome == "skip":
+                skipped.setdefault(result.message, []).append(result.check)
+        lines = [
+            f"skip       {why}: {', '.join(names) if len(names) < MANY else f'{len(names)} checks'}"
+            for why, names in skipped.items()
+        ]
+        if not self.ok:
+            lines += [f"log        {log}" for log in self.logs]
+        counts = Counter(result.outcome for result in self.results)
+        numbers = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
+        how = f"{self.workers} worker{'s' if self.workers > 1 else ''}{', image' if self.image else ''}"
+        return "\n".join([*lines, f"{self.strategy} serving {self.model} ({how}): {numbers} in {self.seconds:.1f} s"])
 
 
-def main_table(report: Report) -> str:
-    """The report as text: a line per check, the message below it, skips gathered by reason, a summary last."""
-    width = max((len(result.check) for result in report.results), default=0)
-    lines: list[str] = []
-    skipped: dict[str, list[str]] = {}
-    for result in report.results:
-        if result.outcome == "skip":
-            skipped.setdefault(result.message, []).append(result.check)
-            continue
-        lines.append(f"{result.outcome:<9}  {result.check:<{width}}  {result.seconds:6.2f} s")
-        lines += [f"           {line}" for line in result.message.splitlines()]
-    for why, names in skipped.items():
-        lines.append(f"skip       {why}: {', '.join(names)}")
-    counts = Counter(result.outcome for result in report.results)
-    numbers = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
-    how = f"{report.workers} worker{'s' if report.workers > 1 else ''}{', image' if report.image else ''}"
-    lines.append(f"{report.strategy} serving {report.model} ({how}): {numbers} in {report.seconds:.1f} s")
-    return "\n".join(lines)
+def line(result: Result) -> str:
+    """A result as text; its message below it."""
+    head = f"{result.outcome:<9}  {result.check:<{WIDTH}}  {result.seconds:6.2f} s"
+    return "\n".join([head, *(f"           {text}" for text in result.message.splitlines())])

@@ -52,17 +52,21 @@ def run(
     what = shared_models.load(model, version)
     known = list(checks(who, what))
     wanted = [check for check in known if not only or any(fnmatch.fnmatch(check.name, pattern) for pattern in only)]
-    results = []
+    results: list[Result] = []
+    logs: list[Path] = []
+    failed = False  # a server that did not start with so many workers will not with others
     for boot_workers, group in itertools.groupby(wanted, key=lambda check: check.workers or workers):
-        with _Boot(functools.partial(serve, who, model, version, workers=boot_workers, image=image)) as boot:
+        with _Boot(functools.partial(serve, who, model, version, workers=boot_workers, image=image), failed) as boot:
             for check in group:
                 result = _declared(_run(check, boot), who)
                 if progress:
                     progress(result)
                 results.append(result)
+        failed = boot.failed
+        logs += boot.logs
     if not only:
         results += _unknown_deviations(who, what)
-    return Report(who.name, what.name, workers, image, tuple(results))
+    return Report(who.name, what.name, workers, image, tuple(results), tuple(logs))
 
 
 class _NotStarted(Exception):
@@ -72,22 +76,25 @@ class _NotStarted(Exception):
 class _Boot:
     """A server that is started when a check first needs it, and anew when a check has ended it."""
 
-    def __init__(self, start: Callable[[], Server]) -> None:
+    def __init__(self, start: Callable[[], Server], failed: bool) -> None:
         self._start = start
         self._subject: Subject | None = None
-        self._failed = False
+        self.failed = failed
+        self.logs: list[Path] = []
 
     def subject(self) -> Subject:
         """The running server. Raises StartFailed or EnvironmentFailed, once; then _NotStarted, without another try."""
-        if self._failed:
+        if self.failed:
             raise _NotStarted
         if self._subject is None:
             try:
                 server = self._start()
             except (StartFailed, EnvironmentFailed):
-                self._failed = True
+                self.failed = True
                 raise
             self._subject = Subject(server, _reference(server))
+            if server.log:
+                self.logs.append(server.log)
         return self._subject
 
     def drop(self) -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,14 @@ def test_the_wait_for_the_last_answer_is_no_loss_of_rate() -> None:
     slow = records(list(range(100)), list(range(500, 600)), [Outcome.OK] * 100, window_ns=2_500_000_000)
     found = figures.of_round(slow, batch=1, memory=(0, "PSS"), processes_changed=False, wrong="")
     assert found.offered == found.achieved == 50.0
+
+
+def test_waiting_for_an_overloaded_server_is_a_loss_of_rate() -> None:
+    answered = [40 * (i + 1) for i in range(100)]  # one every 40 ms, for 4 s, of requests that came within 0.1 s
+    queued = records(list(range(100)), answered, [Outcome.OK] * 100, window_ns=4_000_000_000)
+    queued = replace(queued, sent=queued.done - 40 * MS)
+    found = figures.of_round(queued, batch=1, memory=(0, "PSS"), processes_changed=False, wrong="")
+    assert found.achieved == pytest.approx(25, rel=0.02)
 
 
 def test_the_lead_in_counts_nowhere() -> None:

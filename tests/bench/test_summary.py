@@ -47,6 +47,14 @@ def test_ratios_are_paired_by_round() -> None:
     assert (p50.figure, p50.median) == ("p50", 1.0)
 
 
+def test_a_result_with_errors_is_saved(tmp_path: Path) -> None:
+    failing = replace(GOOD, errors={"timeout": 3, "status": 1}, response=dict.fromkeys(TIMES, math.inf))
+    results.save(result(tmp_path, (GOOD, failing), (GOOD, failing)))
+    stored = results.load(tmp_path)
+    assert stored["summary"]["rows"][1]["errors"] == {"timeout": 6, "status": 2}
+    assert stored["summary"]["rows"][1]["response"]["p50"] == "inf"
+
+
 def test_a_figure_that_is_infinite_has_no_ratio() -> None:
     dead = replace(GOOD, cpu_us=math.inf, response={"p50": math.inf, "p95": math.inf, "p99": math.inf})
     assert result(Path(), (GOOD, dead)).summary.ratios == []

@@ -53,7 +53,7 @@ def test_list_shows_every_strategy() -> None:
         (["predict", "--model", "iris", "--instances", "[[1,2,3,4]]", "--url", "localhost"], "expected a URL such as"),
         (
             ["predict", "--model", "iris", "--instances", '[["a",1,2,3]]', "--url", "http://127.0.0.1:1"],
-            "expected numbers",
+            "found strings",
         ),
         (["predict", "--model", "iris", "--instances", "[[1,2],[3]]", "--url", "http://127.0.0.1:1"], "regular array"),
         (
@@ -86,7 +86,7 @@ def test_serve_runs_in_the_foreground_until_it_is_told_to_stop(tmp_path: Path, n
     command = [str(SERVELAB), "serve", str(folder), "--model", "iris", "--port", str(port)]
     serving = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert serving.stdout is not None
-    assert f"Standard library serves iris on http://127.0.0.1:{port}" in serving.stdout.readline()
+    assert f"Standard library serves iris version 1 on http://127.0.0.1:{port}" in serving.stdout.readline()
     with servelab.connect(f"http://127.0.0.1:{port}", model="iris") as client:
         assert client.predict([[5.1, 3.5, 1.4, 0.2]]).argmax() == 0
         os.killpg(serving.pid, number)

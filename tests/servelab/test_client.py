@@ -4,12 +4,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import servelab
 from servelab.errors import RequestFailed
+from shared_models import InvalidInput
 from tests import folders
 
 ROW = [[5.1, 3.5, 1.4, 0.2]]
@@ -66,12 +68,21 @@ def test_threads_share_a_client(server: servelab.Server) -> None:
 
 
 def test_a_refusal_carries_status_answer_and_what_was_sent(server: servelab.Server) -> None:
-    with pytest.raises(RequestFailed, match="answered 400") as caught:
-        server.predict([[1.0, 2.0]])
+    with (
+        servelab.connect(server.url, model="mnist") as other,
+        pytest.raises(RequestFailed, match="answered 400") as caught,
+    ):
+        other.predict(np.zeros((1, 28, 28)))
     assert caught.value.status == 400
     assert "expected" in caught.value.excerpt
-    assert "/v1/models/iris:predict" in caught.value.sent
+    assert "/v1/models/mnist:predict" in caught.value.sent
     assert "instances" in caught.value.sent
+
+
+@pytest.mark.parametrize("batch", [[[1.0, 2.0]], [["5.1", 1, 2, 3]], [[1, 2], [3]], [[1, 2, 3, 1e300]], {"a": 1}])
+def test_what_the_model_could_not_answer_is_not_sent(server: servelab.Server, batch: Any) -> None:
+    with pytest.raises(InvalidInput, match="iris expects numbers of shape"):
+        server.predict(batch)
 
 
 def test_a_wrong_answer_is_told_from_none(answering: Callable[[list[bytes]], str]) -> None:

@@ -158,6 +158,16 @@ def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
             servelab.serve(folders.make(tmp_path), port=port)
 
 
+def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """It answers in our server's place, which lost the race for the port and does not say so."""
+    with servelab.serve(folders.make(tmp_path, "first")) as first:
+        second = folders.make(tmp_path, "second", hook="time.sleep(600)")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("servelab.start._usable_port", lambda *_: first.port)
+            with pytest.raises(StartFailed, match=r"another program listens on port"):
+                servelab.serve(second, timeout=1, grace=0.2)
+
+
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:
     folder = folders.make(tmp_path)
     with pytest.raises(StartFailed, match="at least one worker; found 0"):
