@@ -103,7 +103,7 @@ def _predict(options: argparse.Namespace) -> int:
         except orjson.JSONDecodeError as error:
             raise ServelabError(f"expected --instances as JSON, such as '[[5.1, 3.5, 1.4, 0.2]]'; {error}") from None
     if options.url:
-        with client.connect(options.url, model=str(options.model or "mnist"), version=options.version) as remote:
+        with client.Client(options.url, "v1", model) as remote:
             probabilities = remote.predict(batch)
     else:
         probabilities = model.predict(batch)

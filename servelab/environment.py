@@ -104,7 +104,7 @@ class Environment:
         except OSError as error:
             raise EnvironmentFailed(
                 f"{self.name} has no lock file: expected {self.requirements} ({error.strerror}); "
-                f"make it with: make lock-{self.name}"
+                "make it with: make lock-<strategy>, or make lock for the training environment"
             ) from None
         # The .pth names the repository, so a moved checkout is another environment.
         python = platform.python_version() if self.python == THIS_PYTHON else self.python
