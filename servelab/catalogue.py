@@ -1,6 +1,6 @@
 """The strategies as a table, for the terminal and for docs/strategies.md, always from the folders."""
 
-from servelab.errors import ServelabError
+from servelab import page
 from servelab.paths import ROOT
 from servelab.strategy import Strategy, discover
 
@@ -26,12 +26,7 @@ def markdown() -> str:
 
 def write() -> None:
     """Put the table between its two marks in docs/strategies.md."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ServelabError(f"{PAGE}: expected the lines {BEGIN} and {END} around the table; put them back")
-    PAGE.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}", encoding="utf-8")
+    page.put(PAGE, BEGIN, END, markdown())
 
 
 def _cells(strategy: Strategy) -> tuple[str, ...]:

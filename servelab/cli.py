@@ -1,4 +1,4 @@
-"""The ``servelab`` command: serve, predict, list, conformance, doctor, and what the Makefile needs."""
+"""The ``servelab`` command: serve, predict, list, conflicts, conformance, doctor, and what the Makefile needs."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,17 @@ from pathlib import Path
 import orjson
 
 import shared_models
-from servelab import catalogue, client, command, conformance, doctor, environment, scaffold, strategy as strategies
+from servelab import (
+    catalogue,
+    client,
+    command,
+    conflicts,
+    conformance,
+    doctor,
+    environment,
+    scaffold,
+    strategy as strategies,
+)
 from servelab.errors import ServelabError
 from servelab.start import serve
 from shared_models.mnist import sentence
@@ -43,6 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--markdown", action="store_true", help="the table of the docs")
     listing.add_argument("--write", action="store_true", help="put that table into docs/strategies.md")
     listing.set_defaults(run=_list)
+
+    shared = commands.add_parser("conflicts", help="ask uv which serving libraries can share an environment (minutes)")
+    shared.add_argument("--markdown", action="store_true", help="the section of the docs")
+    where = shared.add_mutually_exclusive_group()
+    where.add_argument("--write", action="store_true", help="put that section into docs/environments.md")
+    where.add_argument(
+        "--cases", type=Path, default=conflicts.CASES, help="other questions, in a file of the same form"
+    )
+    shared.set_defaults(run=_conflicts)
 
     check = commands.add_parser("conformance", help="check a strategy by real requests")
     check.add_argument("strategy")
@@ -116,6 +135,15 @@ def _list(options: argparse.Namespace) -> int:
     if options.write:
         catalogue.write()
     print(catalogue.markdown() if options.markdown else catalogue.text())
+    return 0
+
+
+def _conflicts(options: argparse.Namespace) -> int:
+    answers = conflicts.ask(options.cases)
+    section = conflicts.markdown(answers, options.cases)
+    if options.write:
+        conflicts.write(section)
+    print(section if options.markdown else conflicts.text(answers))
     return 0
 
 
