@@ -10,11 +10,11 @@ FITS   = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
             $$p -c '$(FITS)' 2>/dev/null && { command -v $$p; break; }; done)
 
-# MODEL, VERSION, PORT, HOST, WORKERS for serve-%; MODEL, STRATEGIES, PAIRS for bench.
+# MODEL, VERSION, PORT, HOST, WORKERS for serve-%; MODEL, STRATEGIES, BOOTS, ROUNDS for bench.
 OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION)')
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: help bench test lint doctor models docs lock new-strategy test-images clean
+.PHONY: help bench bench-engine selftest test lint doctor models docs conflicts lock new-strategy test-images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
@@ -25,8 +25,14 @@ help:  ## this list
 	    "image-$$name" "build the container image of $$title" \
 	    "lock-$$name" "lock the packages of $$title anew"; done
 
-bench: $(VENV)/.bench  ## compare strategies on one model, six pairs (MODEL=iris, VERSION, STRATEGIES="flask fastapi", PAIRS=12)
-	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(PAIRS),--pairs $(PAIRS))
+bench: $(VENV)/.bench  ## compare strategies on one model, a screening (MODEL=iris, STRATEGIES="flask fastapi"); BOOTS=8 decides
+	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(BOOTS),--boots $(BOOTS) $(if $(ROUNDS),--rounds $(ROUNDS)),--quick)
+
+bench-engine: $(VENV)/.bench  ## the load engine's own speed, beside wrk and Locust where they are installed
+	@$(RUN)/python -m bench.speed
+
+selftest: $(VENV)/.bench  ## does the bench find what it must, and nothing else? six minutes of live controls
+	@$(RUN)/bench selftest
 
 test: $(VENV)/.test  ## run every test
 	@$(RUN)/pytest
@@ -48,9 +54,13 @@ models: $(VENV)/.bench  ## retrain the shared models (SERVELAB_MNIST_DIR names a
 docs: $(VENV)/.bench  ## bring the table of docs/strategies.md up to date
 	@$(RUN)/servelab list --markdown --write >/dev/null
 
+conflicts: $(VENV)/.bench  ## ask uv which serving libraries can share an environment, for docs/environments.md (minutes)
+	@$(RUN)/servelab conflicts --markdown --write >/dev/null
+
 lock: $(VENV)/.bench  ## lock the toolkit's and the training environment's packages anew
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) pyproject.toml --group test --output-file requirements-test.txt
+	$(LOCK) pyproject.toml --group docs --output-file requirements-docs.txt
 	cd shared_models && ../$(LOCK) requirements.in --output-file requirements.txt
 
 new-strategy: $(VENV)/.bench  ## a new strategy folder that conforms, to change from there (NAME=x, LIKE=flask)

@@ -1,17 +1,24 @@
 """The `bench` command."""
 
 import argparse
-import math
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-import shared_models
-from bench import results, runner, table
+from bench import compare, explain, options, planning, results, runner, summary, table
+from bench.errors import BenchError
 from bench.progress import Progress
-from bench.results import Plan, Result
-from servelab import command, strategy as strategies
+from bench.results import Run
+from bench.selftest import command as selftest
+from bench.table import Result
+from servelab import command
+
+VOID = 1
+"""The exit status of a run with a void row: something was measured, and it must not be used."""
+
+
+TURN_SECONDS = 0.8  # around each turn: the engine's start, its lead-in, the last answers
+BOOT_SECONDS = 6.0  # of a small server: start, checks, warm-up, stop
 
 
 def main() -> None:
@@ -21,20 +28,30 @@ def main() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Returns 1 when a row is void: something was measured, and it must not be used."""
-    arguments.arms = arguments.arms or _all_arms(arguments.model)
-    plan = Plan(**{name: getattr(arguments, name) for name in Plan.__dataclass_fields__})
     with Progress() as progress:
-        result = runner.run(plan, progress, arguments.results)
-    arguments.show(result)
-    return int(any(row.void for row in result.summary.rows))
+        run = runner.run(options.plan_of(arguments), progress, arguments.results)
+    return _finish(run, arguments)
 
 
-def _all_arms(model: str) -> list[str]:
-    """Every active strategy that runs in an environment of its own and serves the model (or takes a brought one)."""
-    brought = model not in shared_models.available()
-    found = strategies.discover().values()
-    return [s.name for s in found if s.status == "active" and s.tier == 0 and (brought or model in s.models)]
+def _resume(arguments: argparse.Namespace) -> int:
+    with Progress() as progress:
+        run = runner.resume(arguments.folder, progress)
+    return _finish(run, arguments)
+
+
+def _finish(run: Run, arguments: argparse.Namespace) -> int:
+    result = Result.of(run)
+    results.write_whole(run.folder / "run.json", results.dumps(result.to_dict()) + "\n")
+    return _print(result, arguments)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    return _print(Result.of(Run.load(arguments.folder)), arguments)
+
+
+def _print(result: Result, arguments: argparse.Namespace) -> int:
+    arguments.form(result)
+    return VOID if any(row.void for row in result.summary.rows) else 0
 
 
 def _show_table(result: Result) -> None:
@@ -53,54 +70,110 @@ def _show_markdown(result: Result) -> None:
     print(table.to_markdown(result), end="")
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    """Returns 1 when a bound is broken."""
+    old, new = Run.load(arguments.old), Run.load(arguments.new)
+    if different := compare.unlike(old.key, new.key):
+        raise BenchError(
+            f"these runs cannot be compared: {'; '.join(different)}. "
+            f"Repeat the old one here: bench run --like {arguments.old}"
+        )
+    before, now = summary.by_arm(old), summary.by_arm(new)
+    found = compare.changes(before, now)
+    if not (found and old.kept and new.kept):
+        raise BenchError(
+            f"expected two runs with finished rounds of one arm at least; "
+            f"found {', '.join(before) or 'no arm'} and {', '.join(now) or 'no arm'}, "
+            f"{len(old.kept)} and {len(new.kept)} rounds"
+        )
+    broken = compare.regressions(found, arguments.fail_if)
+    if arguments.fail_if:  # an arm that is gone keeps no bound
+        broken += [f"{arm} is only in the old run" for arm in before if arm not in now]
+    print("\n".join([*_changed(old, new), *compare.missing(before, now), *compare.lines(found, broken)]))
+    return int(bool(broken))
+
+
+def _changed(old: Run, new: Run) -> list[str]:
+    """What differs between the two runs and may explain a change."""
+    one, other = (
+        {name: run.environment.get(name) for name in ("revision", "locks", "libraries")} for run in (old, new)
+    )
+    return [f"changed: {each}" for each in compare.unlike(one, other)]
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    spreads = planning.DEFAULTS
+    seconds, arms = arguments.seconds, arguments.arms
+    if arguments.like:
+        run = Run.load(arguments.like)
+        spreads = planning.spreads(summary.by_arm(run)) or spreads
+        seconds, arms = seconds or run.plan.seconds, arms or len(run.names)
+    turn = (seconds or options.DEFAULTS.seconds) + TURN_SECONDS
+    try:
+        designs = planning.plan(arguments.effect, arms or 2, spreads, seconds=turn, boot_seconds=BOOT_SECONDS)
+    except ValueError as error:
+        raise BenchError(str(error)) from None
+    print("\n".join(planning.lines(designs, arguments.effect, arms or 2)))
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    print(explain.page(arguments.code))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Measure serving strategies against each other.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
         help="compare strategies that serve the same model",
-        description="Start each arm, check that its answers are right, then time all of them in alternating rounds.",
+        description="Start each arm several times, check that its answers are right, then time them in turns.",
     )
-    run.set_defaults(run=_run, show=_show_table)
-    run.add_argument("arms", nargs="*", metavar="ARM", help="a strategy (flask), its plain program (flask:quickstart)"
-                     " or a strategy's folder; ratios are against the first (default: all active ones)")  # fmt: skip
-    for name, kind, text in _OPTIONS:
-        default = getattr(_DEFAULTS, name)
-        shown = "" if default is None else f" (default: {default})"
-        run.add_argument(f"--{name}", type=kind, default=default, metavar=name[0].upper(), help=text + shown)
-    run.add_argument("--results", type=Path, default=results.ROOT, metavar="FOLDER",
-                     help="where runs are saved (default: results/ in the repository)")  # fmt: skip
-    forms = run.add_mutually_exclusive_group()
-    for form, show in {"json": _show_json, "csv": _show_csv, "markdown": _show_markdown}.items():
-        forms.add_argument(f"--{form}", dest="show", action="store_const", const=show, help=f"print {form} instead")
+    run.set_defaults(run=_run)
+    options.add(run)
+    resume = commands.add_parser("resume", help="make the rounds that an interrupted run lacks")
+    resume.set_defaults(run=_resume)
+    show = commands.add_parser("show", help="print the result of a run again, complete or not")
+    show.set_defaults(run=_show)
+    for each in (resume, show):
+        each.add_argument("folder", type=Path, metavar="FOLDER", help="of the run, below results/")
+    for each in (run, resume, show):
+        _add_forms(each)
+    _add_compare(commands.add_parser("compare", help="has a new run become slower than an old one?"))
+    _add_plan(commands.add_parser("plan", help="how many boots and minutes does an effect take?"))
+    text = commands.add_parser("explain", help="what a finding means, why it matters, and what to do")
+    text.set_defaults(run=_explain)
+    text.add_argument("code", metavar="CODE", help="as it stands in the finding, such as GENERATOR_LATE")
+    selftest.add(commands.add_parser("selftest", help="does the bench find what it must, and nothing else?"))
     return parser
 
 
-def _number(kind: type[int] | type[float], least: float, expected: str) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) and number >= least):
-            raise argparse.ArgumentTypeError(f"expected {expected}, found {text}")
-        return number
-
-    return parse
+def _add_forms(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(form=_show_table)
+    forms = parser.add_mutually_exclusive_group()
+    for form, show in {"json": _show_json, "csv": _show_csv, "markdown": _show_markdown}.items():
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=show, help=f"print {form} instead")
 
 
-_count = _number(int, 1, "a whole number from 1 on")
-_seed = _number(int, 0, "a whole number from 0 on")
-_amount = _number(float, math.ulp(0), "a number above 0")
-_DEFAULTS = Plan(arms=())
-_OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
-    ("model", str, "a model's name, or the folder of your own"),
-    ("version", str, "of the model; its default otherwise"),
-    ("pairs", _count, f"rounds, in each of which every arm has a turn; fewer than {results.SCREENING} are a screening"),
-    ("seconds", _amount, "length of a turn"),
-    ("rate", _amount, "requests/s, the same for all arms; otherwise 40 %% of the slowest arm's capacity"),
-    ("workers", _count, "server processes per arm; more than one leaves the CPUs to the system"),
-    ("batch", _count, "predictions in a request"),
-    ("seed", _seed, "of the schedules"),
-    ("connections", _count, "that the engine may open"),
-)
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_compare)
+    for name in ("old", "new"):
+        parser.add_argument(name, type=Path, metavar=name.upper(), help=f"the folder of the {name} run")
+    parser.add_argument("--fail-if", type=_bound, action="append", default=[], metavar="BOUND",
+                        help="such as 'p50>+10%%' or 'achieved<-2%%': exit 1 where an arm is beyond it")  # fmt: skip
+
+
+def _bound(text: str) -> compare.Bound:
+    try:
+        return compare.Bound.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_plan)
+    parser.add_argument("--effect", type=options.share, required=True, metavar="E", help="to be found, such as 10%%")
+    parser.add_argument("--arms", type=options.count, metavar="N", help="compared with each other (default: 2)")
+    parser.add_argument("--seconds", type=options.amount, metavar="S", help="length of a turn")
+    parser.add_argument("--like", type=Path, metavar="FOLDER", help="a run whose own spread is taken")

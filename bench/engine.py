@@ -1,64 +1,94 @@
 """The load engine, a process of its own: `python -m bench.engine FOLDER`, started by bench.launch.
 
 It sends the pre-encoded requests of an assignment, stamps each, and writes what happened. Nothing in the window parses
-JSON, allocates arrays, collects garbage or starts a timer per request. It ends at once when its parent has gone.
+JSON, collects garbage or starts a timer per request, and no memory grows with the length of a run: the schedule is a
+mapped file, and beyond RAW_RECORDS requests are counted into histograms. It ends at once when its parent has gone.
 """
 
 import asyncio
 import gc
 import os
 import sys
-import threading
 import time
-from array import array
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Final
 
-import numpy as np
-
+from bench.child import end_with_parent, loop_factory
 from bench.job import Assignment, Job, Outturn
 from bench.pacer import SECOND, pace
 from bench.pool import Pool
-from bench.records import Counters
-from bench.resources import cpu_between, cpu_ns
+from bench.records import RAW_RECORDS, Counters
+from bench.resources import MachineTimes, cpu_between, cpu_ns, machine_times
+from bench.sampler import Sampler
+from bench.schedule import Schedule
 from bench.tape import Tape
 
-START_DELAY: Final = 20_000_000
-"""ns between the decision to start and time zero, so that the first request is not late."""
+START_DELAY: Final = 50_000_000
+"""ns between the decision to start and time zero, enough to lay out the tape, so that the first request is not late."""
 SPARE_FILES: Final = 64
 """Open files besides connections: the standard streams, the loop's own, libraries."""
-CLOSED_LOOP_CEILING: Final = 200_000
-"""Requests/s that closed-loop arrays have room for: above what one Python process can send (130,000/s measured)."""
 
 
 class Meter:
-    """CPU time of the server's processes and of this one, from the end of the lead-in to the last outcome."""
+    """Reads all counters of a window at its two ends: the end of the lead-in and the last outcome."""
 
-    def __init__(self, pids: tuple[int, ...]) -> None:
-        self._pids = pids
+    def __init__(self, job: Job, pool: Pool) -> None:
+        self._job = job
+        self._pool = pool
+        self._sampler: Sampler | None = None
         self.start()
 
     def start(self) -> None:
-        self._servers, self._engine, self._clock = self._read()
+        if self._sampler:
+            self._sampler.stop()
+        job, loop = self._job, asyncio.get_running_loop()
+        self._sampler = Sampler(loop, lambda: self._pool.in_flight, job.sample_every, job.seconds)
+        self._servers, self._engine, self._machine, self._clock = self._read()
 
-    def stop(self) -> tuple[int, int, int]:
-        """Nanoseconds of server CPU, of engine CPU, and by the clock."""
-        servers, engine, clock = self._read()
-        return cpu_between(self._servers, servers), engine - self._engine, clock - self._clock
+    def stop(self) -> dict[str, Any]:
+        """The fields of Counters that count from one end to the other."""
+        assert self._sampler is not None  # noqa: S101 - narrows the type for the checker
+        servers, engine, machine, clock = self._read()
+        machine = machine - self._machine
+        in_flight, in_flight_error = self._sampler.stop()
+        return {
+            "window_ns": clock - self._clock,
+            "server_cpu_ns": cpu_between(self._servers, servers),
+            "engine_cpu_ns": engine - self._engine,
+            "busy_ns": machine.busy,
+            "steal_ns": machine.steal,
+            "pressure_ns": machine.pressure,
+            "in_flight": in_flight,
+            "in_flight_error": in_flight_error,
+        }
 
-    def _read(self) -> tuple[dict[int, int], int, int]:
-        return cpu_ns(self._pids), time.process_time_ns(), monotonic_ns()
+    def _read(self) -> tuple[dict[int, int], int, MachineTimes, int]:
+        return cpu_ns(self._job.pids), time.process_time_ns(), machine_times(), monotonic_ns()
 
 
-async def open_loop(pool: Pool, times: list[int]) -> int:
-    """Submit request i at times[i] whatever the server does; return their number when each has its outcome."""
+class Times(Sequence[int]):
+    """Intended times in monotonic ns, made from the schedule as they are asked for: it may be a mapped file."""
+
+    def __init__(self, schedule: Schedule, zero: int) -> None:
+        self._seconds = schedule.data  # its items are plain floats, quicker than numpy's
+        self._zero = zero
+
+    def __len__(self) -> int:
+        return len(self._seconds)
+
+    def __getitem__(self, index: int) -> int:  # type: ignore[override] # nobody slices it
+        return self._zero + round(self._seconds[index] * SECOND)
+
+
+async def open_loop(pool: Pool, times: Sequence[int]) -> None:
+    """Submit request i at times[i] whatever the server does; return when each has its outcome."""
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
     left = len(times)
     if not left:
-        return 0
+        return
 
     def finished(_: int) -> None:
         nonlocal left
@@ -72,77 +102,65 @@ async def open_loop(pool: Pool, times: list[int]) -> int:
         await over
     finally:
         pacer.close()
-    return len(times)
 
 
-async def closed_loop(pool: Pool, start: int, end: int) -> int:
-    """Keep every connection of the pool busy until `end`; return how many requests that was."""
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[None] = loop.create_future()
-    intended = pool.tape.intended
-    count = busy = 0
+async def closed_loop(pool: Pool, start: int, end: int) -> None:
+    """Keep every connection of the pool busy until `end`. A request's turn comes when the one before it is done."""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    count = 0
 
-    def turn() -> None:
-        nonlocal count, busy
-        intended[count] = monotonic_ns()
-        count += 1
-        busy += 1
-        pool.submit(count - 1)
-
-    def finished(_: int) -> None:
-        nonlocal busy
-        busy -= 1
-        if monotonic_ns() < end and count < len(intended):
-            turn()
-        elif not busy:
+    def finished(done: int) -> None:
+        nonlocal count
+        if done < end:
+            count += 1
+            pool.submit(count, done)
+        elif not pool.in_flight:
             over.set_result(None)
 
     pool.finished = finished
     await asyncio.sleep((start - monotonic_ns()) / SECOND)
-    for _ in range(pool.cap):
-        turn()
+    count = pool.cap - 1
+    for index in range(pool.cap):
+        pool.submit(index, monotonic_ns())
     await over
-    return count
 
 
 async def drive(assignment: Assignment) -> Outturn:
     """Run one window in the running loop. RuntimeError when a callback of the engine itself fails."""
     job, schedule = assignment.job, assignment.schedule
     loop = asyncio.get_running_loop()
-    span = job.lead + job.seconds
-    tape = Tape(int(span * CLOSED_LOOP_CEILING) if schedule is None else len(schedule))
+    zero = monotonic_ns() + START_DELAY
+    kept = RAW_RECORDS if schedule is None else min(RAW_RECORDS, len(schedule))
+    tape = Tape(kept if job.raw else 0, zero, job.lead * SECOND)
     pool = Pool(loop, (job.host, job.port), assignment.requests, tape,
                 cap=job.connections, timeout=job.timeout, keep=frozenset(job.keep))  # fmt: skip
-    zero = monotonic_ns() + START_DELAY
     if schedule is None:
-        load = closed_loop(pool, zero, zero + int(span * SECOND))
+        load = closed_loop(pool, zero, zero + int((job.lead + job.seconds) * SECOND))
     else:
-        tape.intended = array("q", zero + np.round(schedule * SECOND).astype(np.int64))
-        load = open_loop(pool, tape.intended.tolist())
-    meter = Meter(job.pids)
+        load = open_loop(pool, Times(schedule, zero))
+    meter = Meter(job, pool)
     loop.call_at(loop.time() + START_DELAY / SECOND + job.lead, meter.start)
     try:
-        count = await _unless_broken(load)
-        server_cpu, engine_cpu, window = meter.stop()
+        await _unless_broken(load)
+        metered = meter.stop()
     finally:
         await pool.close()
     counters = Counters(
         zero_ns=zero,
         lead=job.lead,
         seconds=job.seconds,
-        window_ns=window,
-        server_cpu_ns=server_cpu,
-        engine_cpu_ns=engine_cpu,
         opened=pool.opened,
         connections=pool.cap,
         cap_reached=pool.cap_reached,
         resent=pool.resent,
         loop=type(loop).__module__.partition(".")[0],
+        cpus=os.cpu_count() or 1,
+        **metered,
     )
-    return Outturn(tape.records(count, counters), pool.answers)
+    return Outturn(tape.records(counters), pool.answers)
 
 
-async def _unless_broken(load: Coroutine[Any, Any, int]) -> int:
+async def _unless_broken(load: Coroutine[Any, Any, None]) -> None:
     """Await the load; an exception in any callback ends it, because a broken engine must not give figures."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(load)
@@ -154,25 +172,13 @@ async def _unless_broken(load: Coroutine[Any, Any, int]) -> int:
 
     loop.set_exception_handler(broken)
     try:
-        return await task
+        await task
     except asyncio.CancelledError:
         if not faults:
             raise
         raise RuntimeError(f"the engine is broken: {faults[0]['message']}") from faults[0].get("exception")
     finally:
         loop.set_exception_handler(None)
-
-
-def _loop_factory(job: Job) -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it is installed (a third of the CPU time per request), else asyncio."""
-    if job.uvloop:
-        try:
-            import uvloop
-        except ImportError:
-            pass
-        else:
-            return uvloop.new_event_loop
-    return asyncio.new_event_loop
 
 
 def _allow_connections(count: int) -> None:
@@ -188,16 +194,9 @@ def _allow_connections(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-def _end_with_parent() -> None:
-    """The parent holds the other end of stdin and writes nothing: end-of-file says that it has gone."""
-    while os.read(sys.stdin.fileno(), 1):  # unbuffered: a lock held here would break the end of the interpreter
-        pass
-    os._exit(1)
-
-
 def main() -> None:
     folder = Path(sys.argv[1])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     assignment = Assignment.load(folder)
     if assignment.job.cpu is not None:
         os.sched_setaffinity(0, {assignment.job.cpu})
@@ -205,7 +204,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    with asyncio.Runner(loop_factory=_loop_factory(assignment.job)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(assignment.job.uvloop)) as runner:
         outturn = runner.run(drive(assignment))
     outturn.save(folder)
 

@@ -30,6 +30,8 @@ class Job:
     pids: tuple[int, ...] = ()  # processes whose CPU time is read at both ends of the window
     cpu: int | None = None  # the engine runs on this CPU alone
     uvloop: bool = True  # when it is installed
+    raw: bool = True  # keep per-request records, as many as records.RAW_RECORDS; else histograms alone
+    sample_every: float = 0.001  # seconds between two samples of the in-flight count, in the mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Assignment:
         data, ends = (folder / "requests.bin").read_bytes(), np.cumsum([0, *stored["sizes"]])
         requests = [data[start:end] for start, end in itertools.pairwise(ends)]
         file = folder / "schedule.npy"
-        return cls(Job(**fields), requests, np.load(file) if file.exists() else None)
+        return cls(Job(**fields), requests, np.load(file, mmap_mode="r") if file.exists() else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,15 @@ from bench.schedule import Schedule
 START_SECONDS = 60.0  # to import and prepare on a crowded machine; a window has its own length on top
 
 
-def launch(job: Job, requests: Sequence[bytes], schedule: Schedule | None = None) -> Outturn:
+ENGINE = (sys.executable, "-m", "bench.engine")
+
+
+def launch(
+    job: Job, requests: Sequence[bytes], schedule: Schedule | None = None, *, command: Sequence[str] = ENGINE
+) -> Outturn:
     """Drive one window from a process of its own: open loop with a schedule, closed loop without.
+
+    `command` starts the engine, or a variant of it; the folder of its assignment is appended.
 
     A session of its own keeps the terminal's Ctrl-C from it; it ends with this call, and with this process whatever
     ends that. Raises BenchError when it fails.
@@ -22,7 +29,7 @@ def launch(job: Job, requests: Sequence[bytes], schedule: Schedule | None = None
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         Assignment(job, requests, schedule).save(folder)
-        command = [sys.executable, "-m", "bench.engine", name]
+        command = [*command, name]
         with (folder / "stderr").open("w+b") as stderr:
             engine = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=stderr, start_new_session=True)
             try:

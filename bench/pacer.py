@@ -19,11 +19,11 @@ LINUX: bool = sys.platform == "linux"
 _CLOCK_MONOTONIC = 1  # <bits/time.h>
 _TFD_TIMER_ABSTIME = 1  # <sys/timerfd.h>; TFD_NONBLOCK and TFD_CLOEXEC equal O_NONBLOCK and O_CLOEXEC
 
-Fire = Callable[[int], None]
+Fire = Callable[[int, int], None]
 
 
 class Pacer(Protocol):
-    """Calls `fire(index)` once for every time, in order, never early. `close()` ends it at once."""
+    """Calls `fire(index, time)` once for every time, in order, never early. `close()` ends it at once."""
 
     def close(self) -> None: ...
 
@@ -36,10 +36,11 @@ def pace(loop: asyncio.AbstractEventLoop, times: Sequence[int], fire: Fire) -> P
 class _Drain:
     """The part that both pacers share: fire everything that is due, tell when the next one is."""
 
-    __slots__ = ("_fire", "_next", "_times")
+    __slots__ = ("_count", "_fire", "_next", "_times")
 
     def __init__(self, times: Sequence[int], fire: Fire) -> None:
         self._times = times
+        self._count = len(times)
         self._fire = fire
         self._next = 0
 
@@ -47,12 +48,15 @@ class _Drain:
         """Fire all that is due by now, and by the end of that. Returns the next time in ns, None after the last."""
         times, index = self._times, self._next
         try:
-            while index < len(times) and times[index] <= monotonic_ns():
-                self._fire(index)
+            while index < self._count:
+                when = times[index]
+                if when > monotonic_ns():
+                    return when
+                self._fire(index, when)
                 index += 1
         finally:
             self._next = index
-        return times[index] if index < len(times) else None
+        return None
 
 
 class _Itimerspec(ctypes.Structure):
@@ -64,51 +68,53 @@ class _Itimerspec(ctypes.Structure):
     )
 
 
+class Timer:
+    """timerfd_create(2), set to absolute times; Linux alone. Python 3.13 has it in `os`."""
+
+    def __init__(self, *, blocking: bool = False) -> None:
+        """`fd` can be read when the time has come. Raises OSError."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._settime = libc.timerfd_settime
+        self._when = _Itimerspec()
+        self._pointer = ctypes.byref(self._when)
+        flags = os.O_CLOEXEC | (0 if blocking else os.O_NONBLOCK)
+        self.fd = _checked(libc.timerfd_create(_CLOCK_MONOTONIC, flags), "timerfd_create")
+
+    def set(self, when: int) -> None:
+        """Also silences a timer that has gone off. A time that has passed goes off at once."""
+        self._when.seconds, self._when.nanoseconds = divmod(when, SECOND)
+        _checked(self._settime(self.fd, _TFD_TIMER_ABSTIME, self._pointer, None), "timerfd_settime")
+
+
+def _checked(result: int, call: str) -> int:
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"{call}: {os.strerror(ctypes.get_errno())}")
+    return result
+
+
 class TimerfdPacer:
-    """timerfd_create(2), armed at the absolute time of the next request. Linux; Python 3.13 has it in `os`."""
+    """By a timer of the kernel, read through the loop, that is set to the time of the next request."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, times: Sequence[int], fire: Fire) -> None:
         self._loop = loop
         self._drain = _Drain(times, fire)
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._when = _Itimerspec()
-        self._fd: int | None = self._checked(
-            self._libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC), "timerfd_create"
-        )
-        loop.add_reader(self._fd, self._wake)
-        if times:
-            self._arm(times[0])
+        self._timer: Timer | None = Timer()
+        loop.add_reader(self._timer.fd, self._wake)
+        if len(times):
+            self._timer.set(times[0])
 
     def _wake(self) -> None:
-        if self._fd is None:
-            return
-        try:
-            os.read(self._fd, 8)  # the number of expirations: it must be read to silence the descriptor
-        except BlockingIOError:
-            return
-        following = self._drain()
-        if following is not None:
-            self._arm(following)
-
-    def _arm(self, when: int) -> None:
-        """A time that has passed meanwhile fires at once, so nothing is lost between the drain and this call."""
-        if self._fd is None:
-            return
-        self._when.seconds, self._when.nanoseconds = divmod(when, SECOND)
-        self._checked(
-            self._libc.timerfd_settime(self._fd, _TFD_TIMER_ABSTIME, ctypes.byref(self._when), None), "timerfd_settime"
-        )
-
-    def _checked(self, result: int, call: str) -> int:
-        if result < 0:
-            raise OSError(ctypes.get_errno(), f"{call}: {os.strerror(ctypes.get_errno())}")
-        return result
+        following = self._drain() if self._timer else None
+        if following is None:
+            self.close()
+        elif self._timer:  # a request that was fired may have closed it
+            self._timer.set(following)  # what came due since the drain is not lost: it goes off at once
 
     def close(self) -> None:
-        if self._fd is not None:
-            self._loop.remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = None
+        if self._timer:
+            self._loop.remove_reader(self._timer.fd)
+            os.close(self._timer.fd)
+            self._timer = None
 
 
 class ThreadPacer:

@@ -13,25 +13,29 @@ from typing import Final, cast
 
 import httptools
 
-from bench.records import Outcome
+from bench.records import NEVER, Outcome
 from bench.tape import Tape
 
-IDLE: Final = -1
+OK, STATUS = Outcome.OK, Outcome.STATUS  # looked up once
 SWEEP_SECONDS: Final = 0.05
 """How often timeouts are looked for: no timer per request, and a timeout is at most this late."""
 
+Request = tuple[int, int, int]
+"""A request under way: its index, when it was intended, when it was taken up."""
+
 
 class Connection(asyncio.Protocol):
-    """One connection: writes a request, parses its answer, stamps both. `index` is the request under way, or IDLE."""
+    """One connection: writes a request, parses its answer, stamps both. `request` is the one under way."""
 
-    __slots__ = ("heard", "index", "kept", "parser", "pool", "served", "transport")
+    __slots__ = ("heard", "kept", "parser", "pool", "request", "sent", "served", "transport")
 
     transport: asyncio.Transport
 
     def __init__(self, pool: "Pool") -> None:
         self.pool = pool
         self.parser = httptools.HttpResponseParser(self)
-        self.index = IDLE
+        self.request: Request | None = None
+        self.sent = NEVER
         self.heard = False  # has any byte of the present answer arrived?
         self.served = False  # has this connection answered before?
         self.kept: list[bytes] | None = None
@@ -40,13 +44,14 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one without inheriting from it
         self.pool.connected(self)
 
-    def send(self, index: int) -> None:
-        pool = self.pool
-        self.index = index
+    def send(self, request: Request, now: int) -> None:
+        pool, index = self.pool, request[0]
+        self.request = request
+        self.sent = now
         self.heard = False
-        self.kept = [] if index in pool.keep else None
-        pool.tape.sent[index] = monotonic_ns()
-        self.transport.write(pool.requests[index % len(pool.requests)])
+        if pool.keep:
+            self.kept = [] if index in pool.keep else None
+        self.transport.write(pool.requests[index % pool.kinds])
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
@@ -61,47 +66,46 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         now = monotonic_ns()
-        status = self.parser.get_status_code()
+        parser, pool, request = self.parser, self.pool, self.request
+        status = parser.get_status_code()
         if status < 200:  # an interim answer, such as 100 Continue: the real one follows
             return
-        index, self.index = self.index, IDLE
-        if index == IDLE:  # an answer that nobody asked for, such as 408 on a quiet connection
+        if request is None:  # an answer that nobody asked for, such as 408 on a quiet connection
             self.transport.abort()
             return
+        self.request = None
         self.served = True
-        pool = self.pool
-        pool.tape.done[index] = now
-        pool.tape.status[index] = status
         if self.kept is not None:
-            pool.answers[index] = b"".join(self.kept)
-        if self.parser.should_keep_alive():
+            pool.answers[request[0]] = b"".join(self.kept)
+        sent = self.sent
+        if parser.should_keep_alive():
             pool.release(self)
         else:
             pool.retire(self)
-        pool.finish(index, Outcome.OK if status < 300 else Outcome.STATUS)
+        pool.finish(request, sent, now, OK if status < 300 else STATUS, status)
 
     def fail(self, outcome: Outcome) -> None:
         """Give up the request under way, if any, and the connection with it."""
-        index, self.index = self.index, IDLE
+        request, self.request = self.request, None
         self.transport.abort()
-        if index != IDLE:
-            self.pool.finish(index, outcome)
+        if request:
+            self.pool.finish(request, self.sent, monotonic_ns(), outcome)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        index, self.index = self.index, IDLE
+        request, self.request = self.request, None
         del self.parser  # it refers back to this object, and nothing collects cycles while a window runs
         self.pool.lost(self)
-        if index == IDLE:
+        if request is None:
             return
         if self.served and not self.heard:
             # Closed while kept alive, as the request crossed it: every HTTP client repeats it (RFC 9112, 9.3.1).
-            self.pool.resend(index)
+            self.pool.resend(request)
         else:
-            self.pool.finish(index, Outcome.CLOSED)
+            self.pool.finish(request, self.sent, monotonic_ns(), Outcome.CLOSED)
 
 
 class Pool:
-    """All connections. `submit(index)` takes a request; `finished(index)` is called at its one outcome."""
+    """All connections. `submit` takes a request; `finished(done)` is called at its one outcome, when it is on tape."""
 
     def __init__(
         self,
@@ -115,35 +119,41 @@ class Pool:
         keep: frozenset[int],
     ) -> None:
         self.requests = requests
+        self.kinds = len(requests)
         self.tape = tape
         self.cap = cap
         self.keep = keep
         self.answers: dict[int, bytes] = {}  # whole answers, headers and body, of the requests in `keep`
         self.finished: Callable[[int], None] = _nothing
         self.opened = self.cap_reached = self.resent = 0
+        self.in_flight = 0  # submitted and not finished
         self._loop = loop
         self._address = address
         self._timeout = int(timeout * 1e9)
         self._free: list[Connection] = []
-        self._queue: deque[int] = deque()
+        self._queue: deque[Request] = deque()
         self._live: set[Connection] = set()
         self._retired: set[Connection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep)
 
-    def submit(self, index: int) -> None:
+    def submit(self, index: int, intended: int) -> None:
         """Send request `index` now, or as soon as there is a connection for it."""
-        self.tape.taken[index] = monotonic_ns()
+        now = monotonic_ns()
+        request = (index, intended, now)
+        self.in_flight += 1
         if self._free:
-            self._free.pop().send(index)
+            self._free.pop().send(request, now)
             return
-        self._queue.append(index)
+        self._queue.append(request)
         if not self._grow():
             self.cap_reached += 1
 
-    def finish(self, index: int, outcome: Outcome) -> None:
-        self.tape.outcome[index] = outcome
-        self.finished(index)
+    def finish(self, request: Request, sent: int, done: int, outcome: Outcome, status: int = 0) -> None:
+        self.in_flight -= 1
+        _, intended, taken = request
+        self.tape.write(intended, taken, sent, done, status, outcome)
+        self.finished(done)
 
     def connected(self, connection: Connection) -> None:
         self.opened += 1
@@ -153,7 +163,7 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """The connection is free: it takes the request that has waited longest."""
         if self._queue:
-            connection.send(self._queue.popleft())
+            connection.send(self._queue.popleft(), monotonic_ns())
         else:
             self._free.append(connection)
 
@@ -170,12 +180,12 @@ class Pool:
             self._free.remove(connection)
         self._grow()
 
-    def resend(self, index: int) -> None:
+    def resend(self, request: Request) -> None:
         self.resent += 1
         if self._free:
-            self._free.pop().send(index)
+            self._free.pop().send(request, monotonic_ns())
         else:
-            self._queue.appendleft(index)
+            self._queue.appendleft(request)
             self._grow()
 
     def _grow(self) -> bool:
@@ -195,7 +205,7 @@ class Pool:
         except OSError:
             self._connecting.discard(task)
             if self._queue:
-                self.finish(self._queue.popleft(), Outcome.REFUSED)
+                self._drop(Outcome.REFUSED)
             self._grow()
         else:
             self._connecting.discard(task)
@@ -203,14 +213,17 @@ class Pool:
     def _sweep(self) -> None:
         """Time out what waits or is under way too long; close what the server said it would close."""
         limit = monotonic_ns() - self._timeout
-        intended = self.tape.intended
-        while self._queue and intended[self._queue[0]] < limit:
-            self.finish(self._queue.popleft(), Outcome.TIMEOUT)
-        for connection in [c for c in self._live if c.index != IDLE and intended[c.index] < limit]:
+        while self._queue and self._queue[0][1] < limit:
+            self._drop(Outcome.TIMEOUT)
+        for connection in [c for c in self._live if c.request and c.request[1] < limit]:
             connection.fail(Outcome.TIMEOUT)
         for connection in self._retired:
             connection.transport.close()
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _drop(self, outcome: Outcome) -> None:
+        """The request that has waited longest is never sent."""
+        self.finish(self._queue.popleft(), NEVER, monotonic_ns(), outcome)
 
     async def close(self) -> None:
         self._sweeper.cancel()
@@ -224,5 +237,5 @@ class Pool:
             await asyncio.sleep(0)
 
 
-def _nothing(index: int) -> None:
+def _nothing(done: int) -> None:
     """The default for `Pool.finished`."""

@@ -34,5 +34,5 @@ class Progress:
         if not self._live:
             self._console.print(text, markup=False, soft_wrap=True)
 
-    def advance(self) -> None:
-        self._bar.advance(self._task)
+    def advance(self, steps: int = 1) -> None:
+        self._bar.advance(self._task, steps)

@@ -1,16 +1,28 @@
-"""What happened to every request of one timed window: stamps and outcomes, none dropped."""
+"""What happened to every request of one timed window: stamps and outcomes, none dropped.
 
-from dataclasses import asdict, dataclass
+Of a long window the first RAW_RECORDS requests are kept one by one, and all of them in histograms.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.histogram import Distribution, Histogram
+
 Stamps = NDArray[np.int64]
-NEVER = -1
-"""A stamp that was not taken: the request was never sent, or never answered."""
+NEVER: Final = -1
+"""A stamp that was not taken: the request was never sent."""
+RAW_RECORDS: Final = 1_000_000
+"""Requests that are kept one by one, 40 bytes each; a longer window adds histograms of all of them."""
+
+Kind = Literal["response", "service", "lag", "lateness"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Outcome(IntEnum):
@@ -39,16 +51,22 @@ class Counters:
     cap_reached: int  # requests that had to wait because every allowed connection was busy
     resent: int  # requests repeated because a kept-alive connection was closed under them, unanswered
     loop: str  # the event loop's module: uvloop or asyncio
+    busy_ns: int  # CPU time of everything on the machine, all CPUs, in the same span; 0 where unknown
+    steal_ns: int  # time that the hypervisor gave to others while a CPU here was wanted, all CPUs
+    pressure_ns: int  # time in which at least one runnable thread had no CPU; 0 where unknown
+    cpus: int  # CPUs of the machine
+    in_flight: float  # requests taken up and not finished: mean over the same span, sampled by a timer of its own
+    in_flight_error: float  # its standard error by batch means; +inf from fewer than two batches
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """The stamps of a window, one element per intended request, in ns from its start; NEVER where there is none.
+class Requests:
+    """The stamps of some requests, one element for each, in ns from the start of the window.
 
     intended: when the schedule wanted it sent (closed loop: when its turn came)
     taken:    when the engine got round to it; taken - intended is the engine's own lateness
-    sent:     when it was handed to a connection; sent - taken is the wait for a free or new connection
-    done:     when the whole answer had been parsed
+    sent:     when it was handed to a connection, or NEVER; sent - taken is the wait for a free or new connection
+    done:     when the whole answer had been parsed, or the request was given up
     """
 
     intended: Stamps
@@ -57,60 +75,136 @@ class Records:
     done: Stamps
     status: NDArray[np.int16]
     outcome: NDArray[np.int8]
+
+    def times(self, kind: Kind, start: float) -> NDArray[np.float64]:
+        """Times in ns of the requests intended from `start` on; see the methods of Records."""
+        counted = self.intended >= start
+        if kind in ("response", "service"):
+            since = self.intended if kind == "response" else self.sent
+            spent = np.where(self.outcome == Outcome.OK, (self.done - since).astype(np.float64), np.inf)
+            return spent[counted]
+        until = self.sent if kind == "lag" else self.taken
+        lags: Stamps = (until - self.intended)[counted & (until != NEVER)]
+        return lags.astype(np.float64)
+
+    def spent(self, since: Stamps, start: float) -> int:
+        """The time that all requests together were under way, from `since` to `done`, after `start`; in ns."""
+        return int(np.maximum(self.done - np.maximum(since, int(start)), 0).sum())
+
+
+@dataclass(slots=True)
+class Totals:
+    """What is known of all requests of a window when not each is kept: outcomes counted, times in histograms."""
+
+    start: float  # of the counted window, in ns
+    outcomes: list[int] = field(default_factory=lambda: [0] * len(Outcome))  # of the counted requests
+    times: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in KINDS})
+    since_taken: int = 0  # ns that all requests together were under way in the counted span, from when taken,
+    since_intended: int = 0  # and from when intended
+
+    def add(self, requests: Requests) -> None:
+        counted = requests.intended >= self.start
+        found = np.bincount(requests.outcome[counted], minlength=len(Outcome))
+        self.outcomes = [have + int(more) for have, more in zip(self.outcomes, found, strict=True)]
+        for kind, histogram in self.times.items():
+            histogram.add(requests.times(kind, self.start))
+        self.since_taken += requests.spent(requests.taken, self.start)
+        self.since_intended += requests.spent(requests.intended, self.start)
+
+    def to_json(self) -> str:
+        times = {kind: histogram.encode() for kind, histogram in self.times.items()}
+        return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__} | {"times": times})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        fields: dict[str, Any] = json.loads(text)
+        times = {kind: Histogram.decode(*encoded) for kind, encoded in fields["times"].items()}
+        return cls(**(fields | {"times": times}))
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Requests):
+    """The requests of a window in the order in which they were intended; the first of them, where `totals` has all."""
+
     counters: Counters
+    totals: Totals | None = None
+
+    @property
+    def start(self) -> float:
+        """Where the counted window begins, in ns."""
+        return self.counters.lead * 1e9
 
     @property
     def counted(self) -> NDArray[np.bool_]:
         """Requests of the counted window, without the lead-in."""
-        return self.intended >= self.counters.lead * 1e9
+        return self.intended >= self.start
 
     def response(self) -> NDArray[np.float64]:
-        """done - intended of the counted requests, in ns; +inf for every outcome but OK."""
-        return self._until_done(self.intended)
+        """done - intended of the counted requests that are kept, in ns; +inf for every outcome but OK."""
+        return self.times("response", self.start)
 
     def service(self) -> NDArray[np.float64]:
-        """done - sent of the counted requests, in ns; +inf for every outcome but OK."""
-        return self._until_done(self.sent)
+        """done - sent of the counted requests that are kept, in ns; +inf for every outcome but OK."""
+        return self.times("service", self.start)
 
     def lag(self) -> NDArray[np.float64]:
-        """sent - intended of the counted requests that were sent, in ns."""
-        return self._until(self.sent)
+        """sent - intended of the counted requests that are kept and were sent, in ns."""
+        return self.times("lag", self.start)
 
     def lateness(self) -> NDArray[np.float64]:
-        """taken - intended of the counted requests that were taken up, in ns: the part of the lag the engine causes."""
-        return self._until(self.taken)
+        """taken - intended of the counted requests that are kept, in ns: the part of the lag the engine causes."""
+        return self.times("lateness", self.start)
 
-    def errors(self) -> dict[str, int]:
-        """How many counted requests ended in each outcome but OK, by its name in small letters."""
-        outcome = self.outcome[self.counted]
-        return {kind.name.lower(): n for kind in Outcome if kind and (n := int((outcome == kind).sum()))}
+    def distribution(self, kind: Kind) -> Distribution:
+        """The same times of all counted requests, kept or not."""
+        if self.totals:
+            return self.totals.times[kind].distribution()
+        return Distribution.of(self.times(kind, self.start))
+
+    def requests(self) -> int:
+        """How many requests were counted."""
+        return sum(self._outcomes())
 
     def answered(self) -> int:
         """How many counted requests ended OK."""
-        return int((self.outcome[self.counted] == Outcome.OK).sum())
+        return self._outcomes()[Outcome.OK]
 
-    def _until(self, stamp: Stamps) -> NDArray[np.float64]:
-        chosen = self.counted & (stamp != NEVER)
-        spent: Stamps = (stamp - self.intended)[chosen]
-        return spent.astype(np.float64)
+    def errors(self) -> dict[str, int]:
+        """How many counted requests ended in each outcome but OK, by its name in small letters."""
+        return {kind.name.lower(): n for kind, n in zip(Outcome, self._outcomes(), strict=True) if kind and n}
 
-    def _until_done(self, start: Stamps) -> NDArray[np.float64]:
-        spent = np.where(self.outcome == Outcome.OK, (self.done - start).astype(np.float64), np.inf)
-        return spent[self.counted]
+    def in_flight(self) -> tuple[float, float]:
+        """Mean number of requests under way in the counted span: from when taken to when done, and from when intended.
+
+        By Little's law, rate times mean time in the system. A sampled mean lies between the two: a sampler that wakes
+        together with a late request may read the count before or after that is taken.
+        """
+        known = self.totals or Totals(self.start, since_taken=self.spent(self.taken, self.start),
+                                      since_intended=self.spent(self.intended, self.start))  # fmt: skip
+        return known.since_taken / self.counters.window_ns, known.since_intended / self.counters.window_ns
+
+    def _outcomes(self) -> Sequence[int]:
+        if self.totals:
+            return self.totals.outcomes
+        found: list[int] = np.bincount(self.outcome[self.counted], minlength=len(Outcome)).tolist()
+        return found
 
     def save(self, file: Path) -> None:
         """Write everything to a compressed npz file."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        counters = {f"counters_{name}": np.array(value) for name, value in asdict(self.counters).items()}
+        others = {f"counters_{name}": np.array(value) for name, value in asdict(self.counters).items()}
+        if self.totals:
+            others["totals"] = np.array(self.totals.to_json())
         with file.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays, **counters)
+            np.savez_compressed(stream, allow_pickle=False, **arrays, **others)
 
     @classmethod
     def load(cls, file: Path) -> Self:
         """Read what `save` wrote."""
         with np.load(file, allow_pickle=False) as stored:
             counters = {name: stored[f"counters_{name}"].item() for name in Counters.__dataclass_fields__}
-            return cls(**{name: stored[name] for name in _ARRAYS}, counters=Counters(**counters))
+            totals = Totals.from_json(stored["totals"].item()) if "totals" in stored else None
+            return cls(**{name: stored[name] for name in _ARRAYS}, counters=Counters(**counters), totals=totals)
 
 
-_ARRAYS = ("intended", "taken", "sent", "done", "status", "outcome")
+_ARRAYS = tuple(Requests.__dataclass_fields__)

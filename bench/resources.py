@@ -6,10 +6,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import psutil
 
 LINUX: bool = sys.platform == "linux"
+PRESSURE = Path("/proc/pressure/cpu")
 
 
 def cpu_ns(pids: Iterable[int]) -> dict[int, int]:
@@ -46,24 +49,50 @@ def _psutil_ns(pid: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Memory of a process tree in bytes. `kind` is "PSS" (shared pages divided among their users) or "RSS"."""
+class MachineTimes:
+    """What all CPUs together have done since the machine started, in ns; 0 where the system does not tell."""
 
-    size: int
-    kind: str
+    busy: int  # user, nice, system, irq and softirq time
+    steal: int  # a CPU was wanted here and the hypervisor gave it to another guest
+    pressure: int  # at least one runnable thread had no CPU ("some" of the kernel's pressure stall information)
+
+    def __sub__(self, earlier: Self) -> "MachineTimes":
+        return MachineTimes(self.busy - earlier.busy, self.steal - earlier.steal, self.pressure - earlier.pressure)
+
+
+def machine_times() -> MachineTimes:
+    """Read the machine's counters: /proc/stat in ticks of 10 ms, pressure in microseconds."""
+    times = psutil.cpu_times()
+    named = ("user", "nice", "system", "irq", "softirq", "steal")
+    user, nice, system, irq, softirq, steal = (round(getattr(times, name, 0.0) * 1e9) for name in named)
+    return MachineTimes(user + nice + system + irq + softirq, steal, _pressure_ns())
+
+
+def _pressure_ns() -> int:
+    try:
+        some = PRESSURE.read_text().partition("\n")[0]
+    except OSError:  # another system, or a kernel without it
+        return 0
+    return int(some.rpartition("total=")[2]) * 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of a process tree in bytes."""
+
+    rss: int  # resident; pages that processes share count in each
+    pss: int | None  # resident, shared pages divided among their users; None where the system does not tell it for all
 
 
 def memory(pids: Iterable[int]) -> Memory:
-    """Sum over the live processes: PSS where the system tells it for all, else RSS, which counts shared pages twice."""
+    """Sum over the live processes."""
     processes = []
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             processes.append(psutil.Process(pid))
     pss = [_pss(process) for process in processes]
     known = [size for size in pss if size is not None]
-    if len(known) == len(pss):
-        return Memory(sum(known), "PSS")
-    return Memory(sum(_rss(process) for process in processes), "RSS")
+    return Memory(sum(map(_rss, processes)), sum(known) if len(known) == len(pss) else None)
 
 
 def _pss(process: psutil.Process) -> int | None:

@@ -1,152 +1,137 @@
-"""A comparison from plan to result: start the servers, check that they answer alike, find a rate, time rounds."""
+"""A comparison from plan to result: boots of all arms, and rounds in which every arm has its turn."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+import math
+import shutil
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-import servelab
 import shared_models
-from bench import figures, floor, machine, results
+from bench import boots, compare, figures, floor, gates, machine, results
 from bench.answers import Questions
+from bench.boots import Arm
+from bench.bottleneck import FOREIGN
 from bench.errors import BenchError
 from bench.figures import Figures
-from bench.job import LEAD_SECONDS, Job, Outturn
-from bench.launch import launch
+from bench.job import LEAD_SECONDS
+from bench.journal import Journal, fields_of
 from bench.progress import Progress
-from bench.resources import Placement, memory, placement, running_on
-from bench.results import Plan, Result
-from bench.schedule import Schedule, poisson
-from bench.summary import Round, summarise
-from servelab import conformance, environment, protocols, strategy as strategies
-from servelab.errors import ConformanceError, RequestFailed
+from bench.resources import memory, placement
+from bench.results import ATTEMPTS, Plan, Round, Run
+from bench.schedule import Arrivals, Schedule
+from servelab import protocols, strategy as strategies
 from servelab.strategy import Strategy
 
-WARM_UP_SECONDS: Final = 3.0  # thousands of requests; a fixed time is a first form (Barrett et al., OOPSLA 2017)
-PILOT_SECONDS: Final = 2.0
-PILOT_CONNECTIONS: Final = 16  # keeps a server of a few threads saturated without drowning it
 LOAD_SHARE: Final = 0.4  # of the slowest capacity: queues stay short, as they are in healthy operation
-MOST_REQUESTS: Final = 10_000_000  # in one turn; their stamps are kept in memory
+MOST_REQUESTS: Final = 10_000_000  # in one turn
 COMPARED: Final = 16  # answers of each timed window that are decoded and compared
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """A running contestant with its requests."""
-
-    name: str
-    server: servelab.Server
-    questions: Questions
-    requests: Sequence[bytes]
-    placement: Placement
-
-    def drive(self, job: Job, schedule: Schedule | None = None) -> tuple[Outturn, bool]:
-        """One window; also tells whether the server's processes changed meanwhile."""
-        pids = tuple(sorted(self.server.pids))
-        outturn = launch(replace(job, pids=pids, cpu=self.placement.engine), self.requests, schedule)
-        return outturn, pids != tuple(sorted(self.server.pids))
-
-    def job(self, seconds: float, connections: int, keep: tuple[int, ...] = ()) -> Job:
-        return Job(self.server.host, self.server.port, seconds, connections=connections, keep=keep)
-
-
-def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Result:
+def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Run:
     """Carry the plan out. Raises BenchError, ServelabError and ModelError; leaves no process behind in any case."""
-    model = shared_models.load(plan.model, plan.version)
-    questions = Questions.of(model, plan.batch)
-    results.require_writable(root)
-    contestants = [strategies.load(arm) for arm in plan.arms]
-    _require_different_names([strategy.name for strategy in contestants])
+    model, contestants = _materials(plan)
+    Questions.of(model, plan.batch)
+    arrivals(plan)
     if plan.rate:
         _require_reasonable(plan.rate, plan.seconds)
-    progress.start(len(contestants) * (4 + plan.pairs))
-    with _running(plan, questions, contestants, progress) as arms:
-        for arm in arms:
-            _check(arm, progress)
-        capacity = {arm.name: _pilot(arm, progress) for arm in arms}
-        rate = plan.rate or _rate(capacity)
-        _require_reasonable(rate, plan.seconds)
-        folder = results.new_folder(root, model.name)
-        rounds = [_round(plan, model, arms, number, rate, folder, progress) for number in range(1, plan.pairs + 1)]
-    result = Result(
-        plan=plan,
-        version=model.version,
-        rate=rate,
-        capacity=capacity,
-        environment=machine.describe(model, contestants),
-        rounds=rounds,
-        summary=summarise(rounds, capacity),
-        folder=folder,
-    )
-    results.save(result)
-    return result
-
-
-@contextmanager
-def _running(
-    plan: Plan, questions: Questions, contestants: Sequence[Strategy], progress: Progress
-) -> Iterator[list[Arm]]:
-    """All servers, up and predicting, on their CPUs; stopped on the way out."""
+    results.require_writable(root)
     progress.phase(f"environments of {', '.join(plan.arms)}")
-    with ThreadPoolExecutor() as pool:  # before any pinning: an installer may use every CPU
-        list(pool.map(lambda strategy: environment.of(strategy).ensure(), contestants))
-    place = placement(plan.workers)
-    with ExitStack() as stack:
-        arms = []
-        for strategy in contestants:
-            progress.phase(f"start {strategy.name}")
-            with running_on(place.servers):
-                server = servelab.serve(strategy, plan.model, plan.version, workers=plan.workers)
-            stack.enter_context(server)
-            arms.append(Arm(strategy.name, server, questions, _encode(server, questions), place))
-            progress.advance()
-        yield arms
-
-
-def _encode(server: servelab.Server, questions: Questions) -> list[bytes]:
-    """The bytes that the typed client would send for each batch."""
-    protocol = protocols.get(server.strategy.protocol)
-    host = f"{server.host}:{server.port}"
-    return [protocol.encode(batch, server.model).to_bytes(host) for batch in questions.inputs]
-
-
-def _check(arm: Arm, progress: Progress) -> None:
-    progress.phase(f"check the answers of {arm.name}")
+    boots.install(contestants)
+    _warn_of_neighbours(progress)
+    environment = machine.describe(model, contestants, plan)
+    folder = results.create(root, plan, model.name, model.version, environment)
     try:
-        conformance.parity(arm.server)
-    except ConformanceError as error:
-        raise BenchError(f"refused to time {arm.name}: {error}") from None
-    except RequestFailed as error:
-        raise BenchError(f"{arm.name} does not answer: {error}\nRead its log, {arm.server.log}") from None
-    progress.advance()
+        return _carry_out(Run.load(folder), progress)
+    except BaseException:
+        if not Run.load(folder).rounds:  # nothing was measured: nothing is lost
+            shutil.rmtree(folder)
+        raise
 
 
-def _pilot(arm: Arm, progress: Progress) -> float:
-    """Warm the server up, then saturate it for a moment: answers/s."""
-    progress.phase(f"warm up {arm.name}")
-    arm.drive(arm.job(WARM_UP_SECONDS, PILOT_CONNECTIONS))
-    progress.advance()
-    progress.phase(f"pilot of {arm.name}")
-    outturn, _ = arm.drive(arm.job(PILOT_SECONDS, PILOT_CONNECTIONS))
-    progress.advance()
-    capacity = figures.capacity(outturn.records)
-    if not capacity:
+def resume(folder: Path, progress: Progress) -> Run:
+    """Make the rounds that a run lacks. Raises BenchError where they could not be compared with those it has."""
+    found = Run.load(folder)
+    model, contestants = _materials(found.plan)
+    here = machine.describe(model, contestants, found.plan)
+    if changes := compare.unlike(found.environment["key"], here["key"]):
         raise BenchError(
-            f"{arm.name} answered nothing in its pilot ({outturn.records.errors()}); read {arm.server.log}"
+            f"{folder} was begun under other conditions: {'; '.join(changes)}. "
+            "Rounds of both cannot be mixed: start a new run with bench run"
         )
-    return capacity
+    boots.install(contestants)
+    return _carry_out(found, progress)
 
 
-def _require_different_names(names: Sequence[str]) -> None:
+def _warn_of_neighbours(progress: Progress) -> None:
+    """Before minutes are spent on rounds that will not count."""
+    share, programs = machine.busy()
+    if share > FOREIGN:
+        progress.phase(
+            f"warning: other programs use {share:.0%} of the machine's CPU time now: {', '.join(programs)}. "
+            "Rounds that they disturb do not count, unless --keep-noisy"
+        )
+
+
+def arrivals(plan: Plan) -> Arrivals:
+    """How requests of this plan arrive. Raises BenchError."""
+    try:
+        return Arrivals.parse(plan.arrivals)
+    except (ValueError, OSError) as error:
+        raise BenchError(str(error)) from None
+
+
+def _materials(plan: Plan) -> tuple[shared_models.Model, list[Strategy]]:
+    model = shared_models.load(plan.model, plan.version)
+    contestants = [strategies.load(arm) for arm in plan.arms]
+    names = [strategy.name for strategy in contestants]
     if len(set(names)) < len(names):
         raise BenchError(
             f"arms need different names; found {', '.join(names)}. Name each once; of two folders of one name, "
             "rename one, and the name in its strategy.toml"
         )
+    return model, contestants
+
+
+def _carry_out(begun: Run, progress: Progress) -> Run:
+    """Make all missing rounds of a run, new or resumed."""
+    plan = begun.plan
+    model, contestants = _materials(plan)
+    missing = begun.missing()
+    progress.start(sum(len(contestants) * (2 + len(numbers)) for numbers in missing))
+    with results.writer(begun.folder) as lines:
+        for boot, numbers in enumerate(missing, begun.started + 1):
+            order = _shuffled(contestants, plan.seed, boot)
+            questions, place = Questions.of(model, plan.batch), placement(plan.workers)
+            with boots.booted(plan, questions, order, place, progress) as arms:
+                _prepare(Run.load(begun.folder), arms, boot, lines, progress)
+                _Session(Run.load(begun.folder), model, arms, boot, lines, progress).make(numbers)
+    return Run.load(begun.folder)
+
+
+def _shuffled(items: Sequence[Strategy], seed: int, boot: int) -> list[Strategy]:
+    """The order in which arms are started: a server keeps the pages and the luck of its start."""
+    order = np.random.default_rng((seed, boot)).permutation(len(items))
+    return [items[index] for index in order]
+
+
+def _prepare(known: Run, arms: Sequence[Arm], number: int, lines: Journal, progress: Progress) -> None:
+    """Warm every arm up and note what was found, at the first boot also the rate of all rounds."""
+    capacity = {}
+    for arm in arms:
+        boot = boots.prepare(arm, number, progress)
+        capacity[arm.name] = boot.capacity
+        lines.append("boot", **fields_of(boot))
+        if arm.name not in known.pilots:
+            lines.append("pilot", **fields_of(boots.pilot(arm, known.plan, progress)))
+        progress.advance(2)
+    if known.rate is None:
+        rate = known.plan.rate or float(f"{LOAD_SHARE * min(capacity.values()):.4g}")  # more digits would pretend
+        _require_reasonable(rate, known.plan.seconds)
+        lines.append("rate", rate=rate)
 
 
 def _require_reasonable(rate: float, seconds: float) -> None:
@@ -157,38 +142,74 @@ def _require_reasonable(rate: float, seconds: float) -> None:
         )
 
 
-def _rate(capacity: dict[str, float]) -> float:
-    return float(f"{LOAD_SHARE * min(capacity.values()):.4g}")  # more digits would pretend
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The rounds of one boot; `run` is what was known when it began."""
 
+    run: Run
+    model: shared_models.Model
+    arms: Sequence[Arm]
+    boot: int
+    lines: Journal
+    progress: Progress
 
-def _round(
-    plan: Plan,
-    model: shared_models.Model,
-    arms: Sequence[Arm],
-    number: int,
-    rate: float,
-    folder: Path,
-    progress: Progress,
-) -> Round:
-    """Every arm once under one schedule; the order turns around from round to round (AB, BA)."""
-    seed = plan.seed * 10_000 + number
-    order = arms if number % 2 else arms[::-1]
-    found = {}
-    for arm in order:
-        progress.phase(f"round {number} of {plan.pairs}: {arm.name} at {rate:g}/s")
-        found[arm.name] = _turn(plan, arm, number, poisson(rate, LEAD_SECONDS + plan.seconds, seed), seed, folder)
-        progress.advance()
-    in_process, cpu_us = floor.measure(model, order[0].questions.inputs)
-    return Round(number, seed, tuple(found), found, in_process, cpu_us)
+    def make(self, numbers: Sequence[int]) -> None:
+        """Make each of these rounds; then, once more, those that a neighbour disturbed."""
+        attempts = Counter(each.number for each in self.run.rounds)
+        disturbed = [number for number in numbers if not self._round(number, attempts[number] + 1)]
+        for number in disturbed:
+            if attempts[number] + 1 < ATTEMPTS:
+                self._round(number, attempts[number] + 2)
 
+    def _round(self, number: int, attempt: int) -> bool:
+        """Every arm once under one schedule; whether the round counts."""
+        plan, seed = self.run.plan, self.run.plan.seed * 10_000 + number
+        schedule = self._schedule(number, seed)
+        found = {}
+        for arm in self._order(number):
+            load = f"{plan.concurrency} clients" if schedule is None else f"{self.run.rate:g}/s"
+            self.progress.phase(f"round {number} of {plan.slots}: {arm.name} at {load}")
+            found[arm.name] = self._turn(arm, number, attempt, schedule, seed)
+            self.progress.advance()
+        noise = gates.noisy(list(found.values()))
+        in_process, cpu_us = floor.measure(self.model, self.arms[0].questions.inputs)
+        made = Round(number, attempt, self.boot, seed, tuple(found), found, in_process, cpu_us, noise)
+        self.lines.append("round", **fields_of(made))
+        if noise and not plan.keep_noisy:
+            self.progress.phase(f"round {number} does not count: {noise}")
+        return plan.keep_noisy or not noise
 
-def _turn(plan: Plan, arm: Arm, number: int, schedule: Schedule, seed: int, folder: Path) -> Figures:
-    keep = np.random.default_rng(seed).choice(len(schedule), min(COMPARED, len(schedule)), replace=False)
-    job = arm.job(plan.seconds, plan.connections, tuple(keep.tolist()))
-    outturn, changed = arm.drive(job, schedule)
-    results.save_round(folder, number, arm.name, outturn.records)
-    used = memory(arm.server.pids)
-    wrong = arm.questions.wrong(outturn.answers, protocols.get(arm.server.strategy.protocol))
-    return figures.of_round(
-        outturn.records, batch=plan.batch, memory=(used.size, used.kind), processes_changed=changed, wrong=wrong
-    )
+    def _order(self, number: int) -> list[Arm]:
+        """Random for every pair of rounds, and reversed within the pair: AB, BA."""
+        arms = sorted(self.arms, key=lambda arm: arm.name)
+        order = np.random.default_rng((self.run.plan.seed, (number - 1) // 2)).permutation(len(arms))
+        return [arms[index] for index in (order if number % 2 else order[::-1])]
+
+    def _schedule(self, number: int, seed: int) -> Schedule | None:
+        plan = self.run.plan
+        if plan.concurrency:
+            return None
+        schedule: Schedule = arrivals(plan).schedule(self.run.rate or math.nan, LEAD_SECONDS + plan.seconds, seed)
+        file = self.run.folder / "schedules" / f"{number:02d}.npy"
+        file.parent.mkdir(exist_ok=True)
+        np.save(file, schedule)
+        return schedule
+
+    def _turn(self, arm: Arm, number: int, attempt: int, schedule: Schedule | None, seed: int) -> Figures:
+        plan = self.run.plan
+        sent = COMPARED if schedule is None else len(schedule)
+        keep = np.random.default_rng(seed).choice(sent, min(COMPARED, sent), replace=False)
+        job = arm.job(plan.seconds, plan.concurrency or plan.connections, tuple(keep.tolist()))
+        outturn, changed = arm.drive(replace(job, raw=plan.raw), schedule)
+        if plan.raw:
+            outturn.records.save(results.turn_file(self.run.folder, number, attempt, arm.name))
+        return figures.of_round(
+            outturn.records,
+            batch=plan.batch,
+            memory=memory(arm.server.pids),
+            processes_changed=changed,
+            wrong=arm.questions.wrong(outturn.answers, protocols.get(arm.server.strategy.protocol)),
+            schedule=schedule,
+            ceiling=self.run.pilots[arm.name].ceiling,
+            server_cpus=len(arm.placement.servers or ()) or machine.cores(),
+        )

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import queue
 import signal
 import subprocess
@@ -53,6 +54,9 @@ class Server:
         self.url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{self.port}"
         self.log = Path(job["log"]) if job["log"] else None
         self._job = job
+        self.ready_seconds = self.first_seconds = math.nan
+        """From the start to the end of the first prediction, and how long that one took; known once it is ready."""
+        self._began = time.monotonic()
         # A session of its own: a Ctrl-C in the terminal reaches us alone, and we stop the server in order.
         self._supervisor = subprocess.Popen(
             [sys.executable, "-I", "-S", supervisor.__file__],
@@ -94,14 +98,17 @@ class Server:
         while time.monotonic() < deadline:
             if self.exited() is not None:
                 raise StartFailed(self._report(f"ended at its start with exit status {self.status}"))
+            asked = time.monotonic()
             try:
-                with self.connect(timeout=max(deadline - time.monotonic(), 0.1)) as probe:
+                with self.connect(timeout=max(deadline - asked, 0.1)) as probe:
                     probe.predict(sample)
             except RequestFailed as error:
                 problem = str(error)
                 time.sleep(0.03)
             else:
+                answered = time.monotonic()
                 if self.image or self._listens():
+                    self.ready_seconds, self.first_seconds = answered - self._began, answered - asked
                     return
                 problem = f"another program listens on port {self.port} and answers in its place"
                 time.sleep(0.03)

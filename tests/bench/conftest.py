@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.bench.lab import LabServer
+
+settings.register_profile("any machine", deadline=None)  # an example may take as long as a crowded machine makes it
+settings.load_profile("any machine")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ class LabServer(NamedTuple):
         fields = {"host": "127.0.0.1", "port": self.port, "seconds": seconds, "lead": 0.0, "pids": (self.pid,)} | job
         outturn = launch(Job(**fields), [REQUEST], schedule)  # type: ignore[arg-type]
         records = outturn.records
-        assert schedule is None or len(records.outcome) == len(schedule)
+        assert schedule is None or job.get("raw") is False or len(records.outcome) == len(schedule)
         assert np.isin(records.outcome, list(Outcome)).all(), "every request has exactly one outcome"
         return outturn
 

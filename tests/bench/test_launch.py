@@ -10,7 +10,9 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from tests.bench.lab import LabServer
+from bench.job import Job
+from bench.launch import launch
+from tests.bench.lab import REQUEST, LabServer, every
 
 T = TypeVar("T")
 STARTER = """
@@ -35,6 +37,16 @@ def test_no_engine_outlives_its_parent(lab: Callable[..., LabServer], how: signa
     finally:
         starter.kill()
         starter.wait()
+
+
+VARIANT = "from bench import engine; engine.os.cpu_count = lambda: 77; engine.main()"
+
+
+def test_a_variant_of_the_engine_runs_by_its_own_command(lab: Callable[..., LabServer]) -> None:
+    job = Job("127.0.0.1", lab().port, 0.1, lead=0.0)
+    outturn = launch(job, [REQUEST], every(0.01, 10), command=(sys.executable, "-c", VARIANT))
+    assert outturn.records.answered() == 10
+    assert outturn.records.counters.cpus == 77
 
 
 def wait_for(what: Callable[[], list[T]]) -> list[T]:

@@ -3,12 +3,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from bench import machine, resources
-from bench.resources import Placement, cpu_between, cpu_ns, memory, placement, running_on
+from bench.resources import Placement, cpu_between, cpu_ns, machine_times, memory, placement, running_on
 
 SPIN = "import time\nprint(flush=True)\nwhile True: pass"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="CPU clocks and affinity of other processes are Linux's")
@@ -43,7 +44,7 @@ def test_processes_that_are_gone_are_left_out(spinner: int) -> None:
     psutil.Process(spinner).wait()
     assert cpu_ns([spinner, os.getpid()]).keys() == {os.getpid()}
     assert cpu_between({1: 5, 2: 7}, {2: 10, 3: 100}) == 3
-    assert memory([spinner]).size == 0
+    assert memory([spinner]).rss == 0
 
 
 @linux
@@ -62,18 +63,47 @@ def test_the_work_of_children_that_have_ended_counts() -> None:
         parent.stdin.close()
 
 
-def test_memory_is_pss_where_the_system_tells_it(spinner: int) -> None:
+def test_memory_is_that_of_all_processes(spinner: int) -> None:
     used = memory([spinner, os.getpid()])
-    assert used.kind == "PSS"
     rss = sum(psutil.Process(pid).memory_info().rss for pid in (spinner, os.getpid()))
-    assert 1e6 < used.size <= rss * 1.1
+    assert used.rss == pytest.approx(rss, rel=0.1)
+    assert used.pss is not None
+    assert 1e6 < used.pss <= rss * 1.1
 
 
-def test_memory_falls_back_to_rss_and_says_so(spinner: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_without_pss_says_so(spinner: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil.Process, "memory_full_info", psutil.Process.memory_info)  # as on macOS: no PSS in it
     used = memory([spinner])
-    assert used.kind == "RSS"
-    assert used.size > 1e6
+    assert used.pss is None
+    assert used.rss > 1e6
+
+
+def test_the_machine_is_at_least_as_busy_as_a_process_on_it(spinner: int) -> None:
+    before, spent = machine_times(), cpu_ns([spinner])
+    time.sleep(0.5)
+    passed, spent_after = machine_times() - before, cpu_ns([spinner])
+    assert passed.busy >= cpu_between(spent, spent_after) - 30e6  # ticks are 10 ms
+    assert passed.busy <= 5e9 * (os.cpu_count() or 1), "seconds are nanoseconds here"
+    assert passed.steal >= 0
+    assert passed.pressure >= 0
+
+
+@linux
+def test_machine_times_are_those_of_the_kernel() -> None:
+    words = Path("/proc/stat").read_text().split()
+    user, nice, system, _, _, irq, softirq, steal = (
+        int(word) * 10**9 // os.sysconf("SC_CLK_TCK") for word in words[1:9]
+    )
+    found = machine_times()
+    assert found.busy == pytest.approx(user + nice + system + irq + softirq, abs=1e9)
+    assert found.steal == pytest.approx(steal, abs=1e9)
+
+
+def test_a_machine_without_pressure_information_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(resources, "PRESSURE", tmp_path / "cpu")
+    assert machine_times().pressure == 0
+    (tmp_path / "cpu").write_text("some avg10=1.00 avg60=2.00 avg300=0.50 total=1234\nfull avg10=0.00 total=9\n")
+    assert machine_times().pressure == 1_234_000
 
 
 @linux
