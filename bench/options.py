@@ -36,6 +36,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="do not keep the stamps of every request")  # fmt: skip
     parser.add_argument("--keep-noisy", action="store_true", default=None,
                         help="let rounds count that other programs disturbed")  # fmt: skip
+    parser.add_argument("--together", action="store_true", default=None,
+                        help="compare arms in one table although they were given unequal budgets")  # fmt: skip
     parser.add_argument("--quick", action="store_true",
                         help="a screening: --boots 3 --rounds 2 --seconds 2.5 --keep-noisy")  # fmt: skip
     parser.add_argument("--like", type=Path, metavar="FOLDER", help="everything as in that run, its rate too;"

@@ -54,6 +54,7 @@ class Plan:
     price: float | None = None  # of a core-hour, in the user's money
     raw: bool = True  # keep the stamps of every request
     keep_noisy: bool = False  # keep rounds that a neighbour disturbed
+    together: bool = False  # one table, whatever budgets the arms were given
 
     @property
     def screening(self) -> bool:

@@ -98,7 +98,8 @@ def summarise(run: Run) -> Summary:
     void = {finding.arm for finding in findings if finding.voids}
     floor = Row(FLOOR, median_percentiles(r.floor for r in kept), median(r.floor_cpu_us for r in kept))
     rows = {arm: _row(arm, run, each.rounds, floor, void=arm in void) for arm, each in evidence.items()}
-    tables = [_table(words, [rows[arm] for arm in arms], kept, run) for words, arms in shared]
+    grouped = [("", run.names)] if run.plan.together else shared
+    tables = [_table(words, [rows[arm] for arm in arms], kept, run) for words, arms in grouped]
     return Summary(floor, tables, findings, len(run.kept), len(run.dropped))
 
 

@@ -60,12 +60,13 @@ def test_a_new_strategy_needs_no_other_edit(copy: Path) -> None:
     assert scaffold.MEASURED not in readme, "figures of another server"
     checked = make("test-x", "MODEL=iris", cwd=copy, **here)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    bench = [str(copy / ".venv/bin/bench"), "run", "x", "--model", "iris", "--pairs", "1", "--seconds", "0.5"]
+    bench = [str(copy / ".venv/bin/bench"), "run", "x", "--model", "iris", "--seconds", "0.5", "--keep-noisy"]
+    bench += ["--boots", "1", "--rounds", "1", "--rate", "100"]
     timed = subprocess.run(bench, cwd=copy, env=os.environ | here, capture_output=True, text=True, check=False)
-    assert timed.returncode == 0, timed.stdout + timed.stderr
+    assert timed.returncode in (0, 1), timed.stdout + timed.stderr  # 1: a gate voids its row on a busy machine
     assert re.search(r"^\W*x\b", timed.stdout, re.MULTILINE)
 
 
 def test_the_bench_takes_every_active_strategy_by_itself() -> None:
     done = make("-n", "bench")
-    assert re.search(r"bench run\s*$", done.stdout.strip())
+    assert re.search(r"bench run\s+--quick$", done.stdout.strip())

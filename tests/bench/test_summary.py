@@ -49,6 +49,10 @@ def test_arms_of_unequal_budgets_meet_in_no_table() -> None:
     assert ([row.name for row in first.rows], [row.name for row in second.rows]) == (["a"], ["b"])
     assert (first.budget, second.budget) == ("1 worker", "2 workers")
     assert first.verdicts == second.verdicts == []
+    (both,) = summarise(a_run(boots=boots, together=True)).tables
+    assert [row.name for row in both.rows] == ["a", "b"]
+    assert both.verdicts
+    assert "UNEQUAL_BUDGET" in {finding.code for finding in summarise(a_run(boots=boots, together=True)).findings}
 
 
 def test_a_void_arm_gets_no_verdict() -> None:
