@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
 OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION)')
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: help bench bench-engine selftest test lint doctor models docs conflicts lock new-strategy test-images clean
+.PHONY: help bench bench-engine selftest test lint doctor models docs plots conflicts lock new-strategy test-images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
@@ -29,7 +29,7 @@ bench: $(VENV)/.bench  ## compare strategies on one model, a screening (MODEL=ir
 	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(BOOTS),--boots $(BOOTS) $(if $(ROUNDS),--rounds $(ROUNDS)),--quick)
 
 bench-engine: $(VENV)/.bench  ## the load engine's own speed, beside wrk and Locust where they are installed
-	@$(RUN)/python -m bench.speed
+	@$(RUN)/python -m bench.load.speed
 
 selftest: $(VENV)/.bench  ## does the bench find what it must, and nothing else? six minutes of live controls
 	@$(RUN)/bench selftest
@@ -53,6 +53,11 @@ models: $(VENV)/.bench  ## retrain the shared models (SERVELAB_MNIST_DIR names a
 
 docs: $(VENV)/.bench  ## bring the table of docs/strategies.md up to date
 	@$(RUN)/servelab list --markdown --write >/dev/null
+
+plots: $(VENV)/.bench  ## measure and draw the plots of docs/measuring.md (five minutes, on a quiet machine)
+	@VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements-docs.txt
+	@$(RUN)/python docs/plots/measure.py
+	@$(RUN)/python docs/plots/draw.py
 
 conflicts: $(VENV)/.bench  ## ask uv which serving libraries can share an environment, for docs/environments.md (minutes)
 	@$(RUN)/servelab conflicts --markdown --write >/dev/null

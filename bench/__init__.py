@@ -1,5 +1,6 @@
-"""Measure serving strategies: open-loop load, counted from the intended send time, in interleaved rounds.
+"""Measure serving strategies: open-loop load, counted from the intended send time, over boots and interleaved rounds.
 
-The modules run down one line: schedule, pacer and pool make the engine (a process of its own); resources reads what
-the server spent; figures and gates judge a round; runner drives rounds; results and table show them; cli is the door.
+load is the engine that sends requests, a process of its own; figures and gates judge a turn; statistics and verdict
+compare arms; runner makes boots and rounds, kept by results; summary and table show them; selftest tests all of it by
+live controls; cli is the door.
 """

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.schedule import Schedule
+from bench.load.schedule import Schedule
 
 WINDOW: Final = 0.010  # s, in which the index of dispersion counts
 ROUNDING: Final = 2e-6  # s: a gap between two stamps may differ by this from the schedule's

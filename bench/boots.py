@@ -12,15 +12,15 @@ import servelab
 from bench import audit, budget, figures, stationarity
 from bench.answers import Answer, Questions
 from bench.audit import Batch
-from bench.ceiling import ceiling
 from bench.errors import BenchError
-from bench.job import Job, Outturn
-from bench.launch import launch
+from bench.load.ceiling import ceiling
+from bench.load.job import Job, Outturn
+from bench.load.launch import launch
+from bench.load.records import Outcome, Records
+from bench.load.schedule import Schedule
 from bench.progress import Progress
-from bench.records import Outcome, Records
 from bench.resources import Placement, cpu_ns, running_on
 from bench.results import Boot, Pilot, Plan
-from bench.schedule import Schedule
 from bench.stationarity import Series
 from servelab import conformance, environment, protocols
 from servelab.errors import ConformanceError, RequestFailed

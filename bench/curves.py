@@ -15,11 +15,11 @@ import servelab
 import shared_models
 from bench import machine
 from bench.figures import median_percentiles, percentiles
-from bench.job import Job
-from bench.launch import launch
-from bench.records import Records
+from bench.load.job import Job
+from bench.load.launch import launch
+from bench.load.records import Records
+from bench.load.schedule import poisson
 from bench.resources import placement, running_on
-from bench.schedule import poisson
 from servelab import command, protocols, strategy as strategies
 from servelab.strategy import Strategy
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from bench import arrivals, stationarity
 from bench.arrivals import Delivered
 from bench.bottleneck import Side, ran_out
-from bench.histogram import Distribution
-from bench.records import Records
+from bench.load.histogram import Distribution
+from bench.load.records import Records
+from bench.load.schedule import Schedule
 from bench.resources import Memory
-from bench.schedule import Schedule
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 MILLISECOND = 1e6  # in ns, the unit of all stamps
@@ -66,12 +66,11 @@ class Figures:
     steal: float  # share of the machine's CPU time that the hypervisor gave to others
     pressure: float  # share of the time in which some process of the machine waited for a CPU (PSI)
     in_flight: float  # mean number of requests under way, sampled by a timer,
-    in_flight_error: float  # its standard error,
-    in_flight_records: float  # and the same by the stamps, from `taken` on
+    in_flight_records: float  # and the same by the stamps, at the same instants: equal, unless stamps are wrong,
+    in_flight_error: float  # or, where not all requests are kept, over the window: equal but for this standard error
     cap_reached: int
     resent: int
     ran_out: Side
-    in_flight_late: float = 0.0  # what counting from `intended` on would add to in_flight_records
     arrival_p: float | None = None  # of what was delivered against the schedule; None in a closed loop,
     dispersion: float | None = None  # and its index of dispersion relative to the schedule's
     ceiling: float | None = None  # requests/s of the same engine against the null server
@@ -114,7 +113,6 @@ def of_round(
     }
     load, kept = offered / ceiling if ceiling else None, achieved / offered if offered else 1.0
     arrived = _delivered(records, schedule)
-    taken, intended = records.in_flight()
     return Figures(
         requests=requests,
         errors=records.errors(),
@@ -130,9 +128,8 @@ def of_round(
         **shares,
         pressure=counters.pressure_ns / counters.window_ns,
         in_flight=counters.in_flight,
-        in_flight_error=counters.in_flight_error,
-        in_flight_records=taken,
-        in_flight_late=intended - taken,
+        in_flight_records=records.in_flight(),
+        in_flight_error=counters.in_flight_error if records.totals else 0.0,
         cap_reached=counters.cap_reached,
         resent=counters.resent,
         ran_out=ran_out(**shares, load=load, kept=kept),

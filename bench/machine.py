@@ -17,7 +17,16 @@ from servelab.strategy import Strategy
 from shared_models import Model
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINE = ("engine", "pool", "pacer", "tape", "records", "schedule", "job")  # what the generator's own cost depends on
+ENGINE = (
+    "engine",
+    "pool",
+    "pacer",
+    "sampler",
+    "tape",
+    "records",
+    "schedule",
+    "job",
+)  # what the generator's own cost depends on
 WORKLOAD = ("arrivals", "concurrency", "seconds", "batch", "workers", "connections")
 LIBRARIES = ("numpy", "onnxruntime", "httptools", "uvloop", "orjson", "psutil")
 
@@ -68,7 +77,7 @@ def _generator() -> str:
     """SHA-256 over the Python version and the load engine's own files and libraries."""
     digest = hashlib.sha256(platform.python_version().encode())
     for module in ENGINE:
-        digest.update((ROOT / "bench" / f"{module}.py").read_bytes())
+        digest.update((ROOT / "bench" / "load" / f"{module}.py").read_bytes())
     digest.update(repr([_version(name) for name in ("httptools", "uvloop")]).encode())
     return digest.hexdigest()
 

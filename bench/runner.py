@@ -1,6 +1,5 @@
 """A comparison from plan to result: boots of all arms, and rounds in which every arm has its turn."""
 
-import math
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -17,12 +16,12 @@ from bench.boots import Arm
 from bench.bottleneck import FOREIGN
 from bench.errors import BenchError
 from bench.figures import Figures
-from bench.job import LEAD_SECONDS
 from bench.journal import Journal, fields_of
+from bench.load.job import LEAD_SECONDS
+from bench.load.schedule import Arrivals, Schedule
 from bench.progress import Progress
 from bench.resources import memory, placement
 from bench.results import ATTEMPTS, Plan, Round, Run
-from bench.schedule import Arrivals, Schedule
 from servelab import protocols, strategy as strategies
 from servelab.strategy import Strategy
 
@@ -129,7 +128,8 @@ def _prepare(known: Run, arms: Sequence[Arm], number: int, lines: Journal, progr
             lines.append("pilot", **fields_of(boots.pilot(arm, known.plan, progress)))
         progress.advance(2)
     if known.rate is None:
-        rate = known.plan.rate or float(f"{LOAD_SHARE * min(capacity.values()):.4g}")  # more digits would pretend
+        share = float(f"{LOAD_SHARE * min(capacity.values()):.4g}")  # more digits would pretend
+        rate = known.plan.rate or arrivals(known.plan).own_rate or share
         _require_reasonable(rate, known.plan.seconds)
         lines.append("rate", rate=rate)
 
@@ -189,7 +189,7 @@ class _Session:
         plan = self.run.plan
         if plan.concurrency:
             return None
-        schedule: Schedule = arrivals(plan).schedule(self.run.rate or math.nan, LEAD_SECONDS + plan.seconds, seed)
+        schedule: Schedule = arrivals(plan).schedule(self.run.rate or 0.0, LEAD_SECONDS + plan.seconds, seed)
         file = self.run.folder / "schedules" / f"{number:02d}.npy"
         file.parent.mkdir(exist_ok=True)
         np.save(file, schedule)

@@ -16,8 +16,8 @@ from bench import verdict
 from bench.figures import QUANTILES
 from bench.gates import Finding
 from bench.journal import fields_of
+from bench.load.schedule import Arrivals
 from bench.results import ROOT, Plan, Run
-from bench.schedule import Arrivals
 from bench.summary import Row, Summary, Table, summarise
 
 NOTHING = "-"
@@ -155,7 +155,8 @@ def scenario(run: Run) -> str:
     """How requests came, with the name that MLPerf Inference gives to it where it has one."""
     plan = run.plan
     if plan.concurrency is None:
-        source = "as asked" if plan.rate else "40 % of the slowest capacity"
+        found = "as recorded" if plan.arrivals.startswith("trace") else "40 % of the slowest capacity"
+        source = "as asked" if plan.rate else found
         kind = "Server scenario, " if plan.arrivals == "poisson" else ""
         return f"{kind}{Arrivals.parse(plan.arrivals).label} at {run.rate or 0:,.1f}/s ({source})"
     if plan.concurrency == 1:

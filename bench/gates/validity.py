@@ -17,9 +17,8 @@ LATE_SHARE: Final = 0.05  # this share of the median response time where that is
 ARRIVAL_P: Final = 0.01
 DISPERSION: Final = 2.0  # times the schedule's own; pools of waiting users reach 6 and more
 LITTLE: Final = 0.02  # of the mean number in flight, and
-LITTLE_ERRORS: Final = 4.0  # standard errors: once in 15,000 honest rows
+LITTLE_ERRORS: Final = 4.0  # standard errors, where there is one: once in 15,000 honest rows
 MEDIAN_ERROR: Final = 1.25  # standard error of a median in terms of that of a mean
-WAKE_UPS: Final = 2.0  # a sample that waits for the loop to wake up misses what ended meanwhile: so often its lateness
 
 
 def _wrong(evidence: Evidence) -> Broken | None:
@@ -91,7 +90,7 @@ def _little(evidence: Evidence) -> Broken | None:
     judged = [figures for figures in evidence.rounds if math.isfinite(figures.in_flight_error)]
     if not judged:
         return None
-    off = median(map(_unexplained, judged))
+    off = median(figures.in_flight - figures.in_flight_records for figures in judged)
     stamped = median(figures.in_flight_records for figures in judged)
     error = MEDIAN_ERROR * median(figures.in_flight_error for figures in judged) / math.sqrt(len(judged))
     if abs(off) <= max(LITTLE * stamped, LITTLE_ERRORS * error):
@@ -102,13 +101,6 @@ def _little(evidence: Evidence) -> Broken | None:
         f"{LITTLE:.0%} and {LITTLE_ERRORS:g} standard errors",
         "Rate times mean time must give the number in flight (Little's law): stamps were lost or are wrong.",
     )
-
-
-def _unexplained(figures: Figures) -> float:
-    """How far the sampled number in flight lies outside of what the stamps allow."""
-    least = figures.in_flight_records - WAKE_UPS * figures.in_flight_late
-    most = figures.in_flight_records + figures.in_flight_late
-    return figures.in_flight - min(max(figures.in_flight, least), most)
 
 
 def _cached(evidence: Evidence) -> Broken | None:

@@ -15,11 +15,19 @@ from rich.table import Table
 from bench import machine
 from bench.errors import BenchError
 from bench.progress import Progress
-from bench.selftest import controls, crosscheck, page, sabotage
+from bench.selftest import controls, crosscheck, sabotage
 from bench.selftest.controls import Planned
 from bench.selftest.judge import Control
+from servelab import page
+from servelab.paths import ROOT
 
 FAILED: Final = 1
+PAGE: Final = ROOT / "docs" / "measuring.md"
+SELFTEST: Final = ("<!-- selftest: made by `bench selftest --write` -->", "<!-- end of selftest -->")
+CROSS_CHECK: Final = (
+    "<!-- cross-check: made by `bench selftest --cross-check --write` -->",
+    "<!-- end of cross-check -->",
+)
 TITLES: Final = ("control", "asks", "found", "must be", "")
 ADVICE: Final = (
     "Stop other programs and run the failed ones again with --only NAME. If they still fail, do not believe what the "
@@ -73,7 +81,7 @@ def _command(arguments: argparse.Namespace) -> int:
     with Progress() as progress:
         found = run(progress, arguments.only)
     if arguments.write:
-        page.put("selftest", markdown(found))
+        page.put(PAGE, *SELFTEST, markdown(found))
     if arguments.json:
         print(json.dumps([asdict(control) for control in found], indent=2, ensure_ascii=False))
     elif arguments.markdown:
@@ -87,7 +95,7 @@ def _cross_check(arguments: argparse.Namespace) -> int:
     with Progress() as progress:
         text = crosscheck.markdown(crosscheck.run(progress))
     if arguments.write:
-        page.put("cross-check", text)
+        page.put(PAGE, *CROSS_CHECK, text)
     sys.stdout.write(text + "\n")
     return 0
 

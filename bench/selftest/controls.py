@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from bench import statistics
-from bench.ceiling import ceiling as ceiling_of
 from bench.figures import Figures
+from bench.load.ceiling import ceiling as ceiling_of
 from bench.resources import placement
 from bench.selftest import judge
 from bench.selftest.judge import BURNT_US, ERRORS, Control
@@ -23,8 +23,8 @@ STALLING: Final = Faults(stall=0.2, every=2.0)
 COMPARISONS: Final = 20
 PAIRS: Final = 6  # of a screening
 BUSY_PAIRS: Final = 12
-RATE: Final = 500.0
-SHORT: Final = 0.4  # seconds of a window; starting the engine takes nearly as long
+RATE: Final = 600.0
+SHORT: Final = 0.3  # seconds of a window; starting the engine takes nearly as long
 LONG: Final = 12.0  # six stalls
 
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from bench.arrivals import WINDOW, index_of_dispersion
 from bench.errors import BenchError
 from bench.figures import MILLISECOND
+from bench.load.schedule import Schedule, constant, poisson
 from bench.progress import Progress
 from bench.resources import running_on
-from bench.schedule import Schedule, constant, poisson
 from bench.selftest.controls import STALLING
 from bench.selftest.lab import Faults
 from bench.selftest.subject import HOST, LEAD, Subject, serving

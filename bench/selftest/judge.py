@@ -11,7 +11,7 @@ from scipy import stats
 from bench import statistics
 from bench.figures import Percentiles
 
-CEILING: Final = 10_000.0  # requests/s: twenty times what the controls send, and a tenth of what a quiet CPU gives
+CEILING: Final = 10_000.0  # requests/s: a tenth of what a quiet CPU gives, and far more than the controls send
 FLAGS: Final = 4  # of 20 at the 3.1 % of six pairs: an honest bench has so many once in 300 times
 BURNT_US: Final = 100.0
 RECOVERED_US: Final = (70.0, 130.0)

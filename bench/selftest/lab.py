@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 import shared_models
-from bench.child import loop_factory
+from bench.load.child import loop_factory
 
 PLAIN = b'{"predictions":[[1.0]]}'
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from bench import audit, gates, stationarity
 from bench.audit import CacheAudit
 from bench.gates import Evidence
-from bench.launch import ENGINE
-from bench.records import Records
+from bench.load.launch import ENGINE
+from bench.load.records import Records
 from bench.selftest import judge, saboteurs
 from bench.selftest.judge import Control
 from bench.selftest.lab import Faults

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from bench import engine
-from bench.job import Assignment
-from bench.pacer import Fire, Pacer, pace
-from bench.tape import Tape
+from bench.load import engine
+from bench.load.job import Assignment
+from bench.load.pacer import Fire, Pacer, pace
+from bench.load.tape import Tape
 
 LATE_NS: Final = 20_000_000
 CLUMP: Final = 10

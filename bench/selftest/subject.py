@@ -16,11 +16,11 @@ from bench import figures
 from bench.answers import Questions
 from bench.errors import BenchError
 from bench.figures import Figures
-from bench.job import Job, Outturn
-from bench.launch import ENGINE, launch
-from bench.records import Records
+from bench.load.job import Job, Outturn
+from bench.load.launch import ENGINE, launch
+from bench.load.records import Records
+from bench.load.schedule import Schedule, poisson
 from bench.resources import Placement, memory, placement, running_on
-from bench.schedule import Schedule, poisson
 from bench.selftest.lab import Faults
 from servelab.protocols import v1
 

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.job import Job, Outturn
-from bench.launch import launch
-from bench.records import Outcome
-from bench.schedule import Schedule
+from bench.load.job import Job, Outturn
+from bench.load.launch import launch
+from bench.load.records import Outcome
+from bench.load.schedule import Schedule
 
 REQUEST = b"POST /predict HTTP/1.1\r\nHost: lab\r\nContent-Length: 4\r\n\r\n1234"
 

@@ -13,8 +13,8 @@ import servelab
 import shared_models
 from bench import floor
 from bench.answers import Answer, Questions
-from bench.job import Job
-from bench.launch import launch
+from bench.load.job import Job
+from bench.load.launch import launch
 from servelab import protocols
 from tests.bench.lab import LabServer, every
 
@@ -89,5 +89,5 @@ def test_the_floor_is_the_plain_call(iris: shared_models.Model) -> None:
 
 def test_the_engine_imports_no_model_and_no_toolkit() -> None:
     """It starts for every window: what it imports is paid dozens of times, and shares its CPU with the pacer."""
-    code = "import bench.engine, sys; print([m for m in sys.modules if m in ('servelab', 'onnxruntime', 'rich')])"
+    code = "import bench.load.engine, sys; print([m for m in sys.modules if m in ('servelab', 'onnxruntime', 'rich')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"[]"

@@ -13,7 +13,7 @@ import shared_models
 from bench import audit
 from bench.answers import Questions
 from bench.audit import CacheAudit, unique
-from bench.records import Outcome, Records
+from bench.load.records import Outcome, Records
 from bench.selftest.lab import Faults
 from bench.selftest.subject import serving
 from tests.bench.test_figures import records

@@ -1,7 +1,7 @@
 import pytest
 
-from bench.ceiling import ceiling
 from bench.errors import BenchError
+from bench.load.ceiling import ceiling
 from bench.resources import Placement
 from tests.bench.lab import REQUEST
 

@@ -10,10 +10,10 @@ import pytest
 
 from bench.answers import Answer
 from bench.errors import BenchError
-from bench.job import Job
-from bench.launch import launch
-from bench.records import NEVER, Outcome
-from bench.schedule import poisson
+from bench.load.job import Job
+from bench.load.launch import launch
+from bench.load.records import NEVER, Outcome
+from bench.load.schedule import poisson
 from tests.bench.lab import REQUEST, LabServer, every
 
 Lab = Callable[..., LabServer]

@@ -10,9 +10,9 @@ from bench import figures
 from bench.arrivals import audit, index_of_dispersion
 from bench.bottleneck import ran_out
 from bench.figures import Figures, Percentiles, median_percentiles, needed, percentiles
-from bench.records import NEVER, Counters, Outcome, Records
+from bench.load.records import NEVER, Counters, Outcome, Records
+from bench.load.schedule import Schedule, poisson
 from bench.resources import Memory
-from bench.schedule import Schedule, poisson
 
 MS = 1_000_000
 Draw = Callable[[float, float, int], Schedule]
@@ -158,12 +158,12 @@ def test_load_is_the_offered_rate_by_the_ceiling() -> None:
     assert of_round(ok).load is None
 
 
-def test_the_number_in_flight_by_the_stamps_and_what_lateness_adds() -> None:
+def test_the_number_in_flight_by_the_stamps_counts_from_when_a_request_was_taken() -> None:
     """Two requests of 100 and 300 ms in 2 s, taken up 50 ms late each."""
     found = records([0, 500], [150, 850], [Outcome.OK, Outcome.OK])
     found = replace(found, taken=found.intended + 50 * MS)
     figures = of_round(found)
-    assert (figures.in_flight_records, figures.in_flight_late) == pytest.approx((0.4 / 2, 0.1 / 2))
+    assert (figures.in_flight_records, figures.in_flight_error) == pytest.approx((0.4 / 2, 0))
 
 
 @given(st.floats(0.05, 20))

@@ -6,7 +6,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
-from bench.histogram import DIGITS, LONGEST, PRECISION, Distribution, Histogram
+from bench.load.histogram import DIGITS, LONGEST, PRECISION, Distribution, Histogram
 
 times = st.integers(0, LONGEST).map(float) | st.integers(0, 5_000).map(float) | st.just(math.inf)
 samples = st.lists(times, min_size=1, max_size=200).map(lambda values: np.array(values, np.float64))

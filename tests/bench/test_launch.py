@@ -10,8 +10,8 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from bench.job import Job
-from bench.launch import launch
+from bench.load.job import Job
+from bench.load.launch import launch
 from tests.bench.lab import REQUEST, LabServer, every
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def test_no_engine_outlives_its_parent(lab: Callable[..., LabServer], how: signa
         starter.wait()
 
 
-VARIANT = "from bench import engine; engine.os.cpu_count = lambda: 77; engine.main()"
+VARIANT = "from bench.load import engine; engine.os.cpu_count = lambda: 77; engine.main()"
 
 
 def test_a_variant_of_the_engine_runs_by_its_own_command(lab: Callable[..., LabServer]) -> None:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from hypothesis import given, strategies as st
 
-from bench.null_server import LONGEST_HEAD, Framing, message, running
+from bench.load.null_server import LONGEST_HEAD, Framing, message, running
 
 
 def request(body: bytes, *lines: bytes) -> bytes:
@@ -89,7 +89,7 @@ def test_the_server_answers_each_request_with_its_body_and_ends_with_its_starter
 
 def test_the_server_ends_with_its_standard_input(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"x")
-    command = [sys.executable, "-m", "bench.null_server", str(tmp_path / "body")]
+    command = [sys.executable, "-m", "bench.load.null_server", str(tmp_path / "body")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -100,7 +100,7 @@ def test_the_server_ends_with_its_standard_input(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-file"]])
 def test_a_server_without_a_body_says_what_it_needs(arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "bench.null_server", *arguments]
+    command = [sys.executable, "-m", "bench.load.null_server", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "error: " in ended.stderr

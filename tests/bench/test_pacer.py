@@ -6,7 +6,7 @@ from time import monotonic_ns
 import pytest
 import uvloop
 
-from bench.pacer import Fire, Pacer, ThreadPacer, TimerfdPacer, pace
+from bench.load.pacer import Fire, Pacer, ThreadPacer, TimerfdPacer, pace
 
 PACERS = [ThreadPacer, *([TimerfdPacer] if sys.platform == "linux" else [])]
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from bench import results
-from bench.records import Records
+from bench.load.records import Records
 from bench.results import Plan, Run
 from servelab.paths import ROOT
 from tests import folders

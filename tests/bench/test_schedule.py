@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from bench.schedule import Arrivals, Schedule, constant, gamma, poisson, replay, thinned, trace
+from bench.load.schedule import Arrivals, Schedule, constant, gamma, poisson, replay, thinned, trace
 
 rates = st.floats(0.1, 5_000)
 lengths = st.floats(0.01, 10)

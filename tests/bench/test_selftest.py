@@ -14,9 +14,8 @@ from hypothesis import given, strategies as st
 from rich.console import Console
 
 from bench import gates
-from bench.errors import BenchError
 from bench.progress import Progress
-from bench.selftest import command, controls, judge, page, sabotage
+from bench.selftest import command, controls, judge, sabotage
 from bench.selftest.controls import Planned, Tick
 from bench.selftest.crosscheck import Arrived, CrossCheck, markdown
 from bench.selftest.judge import Control
@@ -170,21 +169,12 @@ def test_the_markdown_table_has_a_row_for_each_control() -> None:
     assert lines[-1].startswith("1 of 2 controls passed, in 5 s, on ")
 
 
-def test_a_table_is_put_between_its_comments_and_nowhere_else(tmp_path: Path) -> None:
-    file = tmp_path / "page.md"
-    file.write_text("a\n<!-- one: made so -->\nold\n<!-- end of one -->\nb\n<!-- two -->\nkept\n<!-- end of two -->\n")
-    page.put("one", "| new |", file)
-    assert file.read_text() == (
-        "a\n<!-- one: made so -->\n| new |\n<!-- end of one -->\nb\n<!-- two -->\nkept\n<!-- end of two -->\n"
-    )
-    with pytest.raises(BenchError, match="expected the comments <!-- three -->"):
-        page.put("three", "", file)
-
-
-def test_the_page_has_a_place_for_both_tables() -> None:
-    text = page.PAGE.read_text()
-    for name in ("selftest", "cross-check"):
-        assert len(re.findall(rf"<!-- {name}\b.*?-->.+?<!-- end of {name} -->", text, re.DOTALL)) == 1
+@pytest.mark.parametrize("marks", [command.SELFTEST, command.CROSS_CHECK])
+def test_the_page_has_a_place_for_each_table(marks: tuple[str, str]) -> None:
+    begin, end = (command.PAGE.read_text().partition(mark) for mark in marks)
+    assert begin[1]
+    assert end[1]
+    assert len(begin[0]) < len(end[0])
 
 
 def test_arrivals_are_described_by_their_burstiness() -> None:

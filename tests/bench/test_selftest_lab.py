@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.records import Outcome
-from bench.schedule import poisson
+from bench.load.records import Outcome
+from bench.load.schedule import poisson
 from bench.selftest.crosscheck import delivered
 from bench.selftest.lab import Faults
 from bench.selftest.subject import LEAD, Turn, serving

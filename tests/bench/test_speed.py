@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from bench import null_server, rivals, speed
 from bench.errors import BenchError
-from bench.speed import Rounds, bounds, gather, ratio
+from bench.load import null_server, rivals, speed
+from bench.load.speed import Rounds, bounds, gather, ratio
 
 FAST: Rounds = {"engine": [10.0, 8.0, 9.0], "wrk": [9.0, 8.0, 8.0], "locust": [99.0, 98.0, 97.0]}
 FAST |= {"null server": [7.0, 7.0, 7.0], "requests/s": [1e5] * 3}

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from bench import engine
-from bench.child import loop_factory
-from bench.histogram import PRECISION
-from bench.job import Assignment, Job
-from bench.null_server import running
-from bench.records import KINDS, NEVER, Outcome, Records
-from bench.schedule import constant
-from bench.tape import PAGE, Tape
+from bench.load import engine
+from bench.load.child import loop_factory
+from bench.load.histogram import PRECISION
+from bench.load.job import Assignment, Job
+from bench.load.null_server import running
+from bench.load.records import KINDS, NEVER, Outcome, Records
+from bench.load.schedule import constant
+from bench.load.tape import PAGE, Tape
 from tests.bench.lab import REQUEST, LabServer
 from tests.bench.test_figures import counters
 
@@ -101,7 +101,7 @@ def test_what_is_in_flight_is_time_under_way_over_the_window() -> None:
         intended, taken, sent, done = (stamp + ZERO for stamp in stamps)
         tape.write(intended, taken, sent, done, status, outcome)
     found = tape.records(counters(zero_ns=ZERO, lead=LEAD / 1e9, window_ns=1_000_000))
-    assert found.in_flight() == (1.5, 1.6)
+    assert found.in_flight() == 1.5
 
 
 def test_memory_does_not_grow_with_the_number_of_requests() -> None:
@@ -156,4 +156,4 @@ def test_a_run_without_raw_records_has_all_figures(lab: Callable[..., LabServer]
     assert records.distribution("response").quantile(0.95) == np.inf
     assert 0 < records.distribution("service").quantile(0.5) < records.distribution("response").quantile(0.8)
     assert records.distribution("lag").n == records.distribution("lateness").n == 200
-    assert 0 < records.in_flight()[0] <= records.in_flight()[1]
+    assert records.in_flight() > 0

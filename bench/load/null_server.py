@@ -1,4 +1,4 @@
-"""A server that does nothing but answer: `python -m bench.null_server FILE`, for what the load engine can do at most.
+"""A server that does nothing but answer: `python -m bench.load.null_server FILE`, for the engine's ceiling.
 
 It reads HTTP/1.1 requests over kept-alive connections and answers each with the bytes of that file; it prints its port
 and ends with its standard input. Written in Python over uvloop because that is enough and needs no compiler: most of
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from bench.child import end_with_parent, loop_factory
+from bench.load.child import end_with_parent, loop_factory
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 HEADS: Final = 4096
@@ -137,7 +137,7 @@ def running(body: bytes) -> Iterator[Running]:
     with tempfile.NamedTemporaryFile(prefix="bench-") as file:
         file.write(body)
         file.flush()
-        command = [sys.executable, "-m", "bench.null_server", file.name]
+        command = [sys.executable, "-m", "bench.load.null_server", file.name]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         ) as process:
@@ -149,7 +149,7 @@ def running(body: bytes) -> Iterator[Running]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.null_server", description="answer and do nothing else")
+    parser = argparse.ArgumentParser(prog="python -m bench.load.null_server", description="answer and do nothing else")
     parser.add_argument("file", type=Path, metavar="FILE", help="the body of every answer")
     try:
         body = parser.parse_args().file.read_bytes()

@@ -4,12 +4,13 @@ Both pages are there before the window, so that nothing grows in it: a long one 
 that is full a short one, counted into histograms each time it has filled up (a pause of about 0.5 ms).
 """
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
 import numpy as np
 
-from bench.records import NEVER, Counters, Records, Requests, Totals
+from bench.load.records import NEVER, Counters, Records, Requests, Totals
 
 _LAYOUT: Final = np.dtype(
     {
@@ -47,8 +48,8 @@ class Tape:
         self._pack(self._page, at, intended, taken, sent, done, status, outcome)
         self._at = at + _SIZE
 
-    def records(self, counters: Counters) -> Records:
-        """All that was written, in the order in which it was intended."""
+    def records(self, counters: Counters, sampled: Sequence[int] = ()) -> Records:
+        """All that was written, in the order in which it was intended; `sampled`: monotonic ns."""
         found = last = self._requests(self._page, self._at)
         totals = None
         if self._page is self._short:
@@ -57,7 +58,7 @@ class Tape:
             totals.add(last)
         order = np.lexsort((found.taken, found.intended))
         columns = {name: getattr(found, name)[order] for name in _LAYOUT.names or ()}
-        return Records(**columns, counters=counters, totals=totals)
+        return Records(**columns, counters=counters, totals=totals, sampled=np.array(sampled, np.int64) - self._zero)
 
     def _turn(self) -> None:
         """The page is full: go on with the short one, counted if it was that."""

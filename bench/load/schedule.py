@@ -130,6 +130,14 @@ class Arrivals:
         return trace(self.file, rate, seconds)
 
     @property
+    def own_rate(self) -> float | None:
+        """Requests/s of a trace as it was recorded; None for the other kinds, which come at any rate."""
+        if self.kind != "trace":
+            return None
+        times = read_trace(self.file)
+        return float((len(times) - 1) / (times[-1] - times[0]))
+
+    @property
     def label(self) -> str:
         """For a headline: "Poisson arrivals"."""
         if self.kind == "gamma":

@@ -1,4 +1,4 @@
-"""What the load engine itself costs: `make bench-engine`, or `python -m bench.speed`.
+"""What the load engine itself costs: `make bench-engine`, or `python -m bench.load.speed`.
 
 Closed loop, 32 connections, the null server saturated: CPU time of the generator per request, beside wrk's and
 Locust's where these are installed (WRK and LOCUST may name them). Open loop at 5,000/s: how late requests leave, beside
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench import null_server, rivals
 from bench.errors import BenchError
-from bench.job import Job
-from bench.launch import launch
-from bench.pacer import LINUX
-from bench.records import Records
+from bench.load import null_server, rivals
+from bench.load.job import Job
+from bench.load.launch import launch
+from bench.load.pacer import LINUX
+from bench.load.records import Records
+from bench.load.rivals import CONNECTIONS, Cost
+from bench.load.schedule import poisson
 from bench.resources import Placement, placement, running_on
-from bench.rivals import CONNECTIONS, Cost
-from bench.schedule import poisson
 
 SIZES: Final = {36: "36 B", 6_200: "6 kB"}  # an iris row and an MNIST image, as JSON
 ANSWER: Final = b"[[0.97, 0.02, 0.01]]"
@@ -180,7 +180,7 @@ def present() -> dict[str, Rival]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.speed", description="what the load engine itself costs")
+    parser = argparse.ArgumentParser(prog="python -m bench.load.speed", description="what the load engine itself costs")
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (9)")
     parser.add_argument("--seconds", type=int, default=2, help="of each window (2)")
     chosen = parser.parse_args(arguments)

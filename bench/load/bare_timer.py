@@ -1,4 +1,4 @@
-"""How late this machine's timer is by itself: `python -m bench.bare_timer RATE SECONDS SEED`, for `bench.speed`.
+"""How late this machine's timer is by itself: `python -m bench.load.bare_timer RATE SECONDS SEED`, for speed.py.
 
 The same timer and a Poisson schedule as the engine has them, and nothing else: no loop, no sockets. Prints the median
 and the 99th percentile of the lag in microseconds.
@@ -9,15 +9,15 @@ import gc
 import os
 from time import monotonic_ns
 
-from bench.histogram import Distribution
-from bench.pacer import SECOND, Timer
-from bench.schedule import poisson
+from bench.load.histogram import Distribution
+from bench.load.pacer import SECOND, Timer
+from bench.load.schedule import poisson
 
 START_DELAY = 20_000_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.bare_timer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.load.bare_timer", description=__doc__)
     parser.add_argument("rate", type=float, help="per second")
     parser.add_argument("seconds", type=float)
     parser.add_argument("seed", type=int)

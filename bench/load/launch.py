@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.job import Assignment, Job, Outturn
-from bench.schedule import Schedule
+from bench.load.job import Assignment, Job, Outturn
+from bench.load.schedule import Schedule
 
 START_SECONDS = 60.0  # to import and prepare on a crowded machine; a window has its own length on top
 
 
-ENGINE = (sys.executable, "-m", "bench.engine")
+ENGINE = (sys.executable, "-m", "bench.load.engine")
 
 
 def launch(

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.histogram import Distribution, Histogram
+from bench.load.histogram import Distribution, Histogram
 
 Stamps = NDArray[np.int64]
 NEVER: Final = -1
@@ -87,9 +87,9 @@ class Requests:
         lags: Stamps = (until - self.intended)[counted & (until != NEVER)]
         return lags.astype(np.float64)
 
-    def spent(self, since: Stamps, start: float) -> int:
-        """The time that all requests together were under way, from `since` to `done`, after `start`; in ns."""
-        return int(np.maximum(self.done - np.maximum(since, int(start)), 0).sum())
+    def spent(self, start: float) -> int:
+        """The time that all requests together were under way, from `taken` to `done`, after `start`; in ns."""
+        return int(np.maximum(self.done - np.maximum(self.taken, int(start)), 0).sum())
 
 
 @dataclass(slots=True)
@@ -99,8 +99,7 @@ class Totals:
     start: float  # of the counted window, in ns
     outcomes: list[int] = field(default_factory=lambda: [0] * len(Outcome))  # of the counted requests
     times: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in KINDS})
-    since_taken: int = 0  # ns that all requests together were under way in the counted span, from when taken,
-    since_intended: int = 0  # and from when intended
+    spent: int = 0  # ns that all requests together were under way in the counted span
 
     def add(self, requests: Requests) -> None:
         counted = requests.intended >= self.start
@@ -108,8 +107,7 @@ class Totals:
         self.outcomes = [have + int(more) for have, more in zip(self.outcomes, found, strict=True)]
         for kind, histogram in self.times.items():
             histogram.add(requests.times(kind, self.start))
-        self.since_taken += requests.spent(requests.taken, self.start)
-        self.since_intended += requests.spent(requests.intended, self.start)
+        self.spent += requests.spent(self.start)
 
     def to_json(self) -> str:
         times = {kind: histogram.encode() for kind, histogram in self.times.items()}
@@ -128,6 +126,7 @@ class Records(Requests):
 
     counters: Counters
     totals: Totals | None = None
+    sampled: Stamps = field(default_factory=lambda: np.zeros(0, np.int64))  # when Counters.in_flight was sampled
 
     @property
     def start(self) -> float:
@@ -173,15 +172,20 @@ class Records(Requests):
         """How many counted requests ended in each outcome but OK, by its name in small letters."""
         return {kind.name.lower(): n for kind, n in zip(Outcome, self._outcomes(), strict=True) if kind and n}
 
-    def in_flight(self) -> tuple[float, float]:
-        """Mean number of requests under way in the counted span: from when taken to when done, and from when intended.
+    def in_flight(self) -> float:
+        """Mean number of requests under way by the stamps, from when taken to when done.
 
-        By Little's law, rate times mean time in the system. A sampled mean lies between the two: a sampler that wakes
-        together with a late request may read the count before or after that is taken.
+        At the instants of the samples, so that it equals Counters.in_flight unless stamps are wrong, however crowded
+        the machine. Over the counted span where there are none, or not every request is kept.
         """
-        known = self.totals or Totals(self.start, since_taken=self.spent(self.taken, self.start),
-                                      since_intended=self.spent(self.intended, self.start))  # fmt: skip
-        return known.since_taken / self.counters.window_ns, known.since_intended / self.counters.window_ns
+        if self.totals or not len(self.sampled):
+            spent = self.totals.spent if self.totals else Requests.spent(self, self.start)
+            return spent / self.counters.window_ns
+        return self._before_samples(self.taken) - self._before_samples(self.done)
+
+    def _before_samples(self, stamps: Stamps) -> float:
+        """How many of the stamps lie before a sample, in the mean."""
+        return float(np.searchsorted(np.sort(stamps), self.sampled, side="right").mean())
 
     def _outcomes(self) -> Sequence[int]:
         if self.totals:
@@ -204,7 +208,8 @@ class Records(Requests):
         with np.load(file, allow_pickle=False) as stored:
             counters = {name: stored[f"counters_{name}"].item() for name in Counters.__dataclass_fields__}
             totals = Totals.from_json(stored["totals"].item()) if "totals" in stored else None
-            return cls(**{name: stored[name] for name in _ARRAYS}, counters=Counters(**counters), totals=totals)
+            arrays = {name: stored[name] for name in _ARRAYS}
+            return cls(**arrays, counters=Counters(**counters), totals=totals)
 
 
-_ARRAYS = tuple(Requests.__dataclass_fields__)
+_ARRAYS = (*Requests.__dataclass_fields__, "sampled")

@@ -13,8 +13,8 @@ from typing import Final, cast
 
 import httptools
 
-from bench.records import NEVER, Outcome
-from bench.tape import Tape
+from bench.load.records import NEVER, Outcome
+from bench.load.tape import Tape
 
 OK, STATUS = Outcome.OK, Outcome.STATUS  # looked up once
 SWEEP_SECONDS: Final = 0.05

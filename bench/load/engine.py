@@ -1,4 +1,4 @@
-"""The load engine, a process of its own: `python -m bench.engine FOLDER`, started by bench.launch.
+"""The load engine, a process of its own: `python -m bench.load.engine FOLDER`, started by bench.load.launch.
 
 It sends the pre-encoded requests of an assignment, stamps each, and writes what happened. Nothing in the window parses
 JSON, collects garbage or starts a timer per request, and no memory grows with the length of a run: the schedule is a
@@ -15,18 +15,20 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Final
 
-from bench.child import end_with_parent, loop_factory
-from bench.job import Assignment, Job, Outturn
-from bench.pacer import SECOND, pace
-from bench.pool import Pool
-from bench.records import RAW_RECORDS, Counters
+from bench.load.child import end_with_parent, loop_factory
+from bench.load.job import Assignment, Job, Outturn
+from bench.load.pacer import SECOND, pace
+from bench.load.pool import Pool
+from bench.load.records import RAW_RECORDS, Counters
+from bench.load.sampler import Sampler
+from bench.load.schedule import Schedule
+from bench.load.tape import Tape
 from bench.resources import MachineTimes, cpu_between, cpu_ns, machine_times
-from bench.sampler import Sampler
-from bench.schedule import Schedule
-from bench.tape import Tape
 
 START_DELAY: Final = 50_000_000
 """ns between the decision to start and time zero, enough to lay out the tape, so that the first request is not late."""
+CLOSED_LOOP_SAMPLES: Final = 10
+"""One sample of the in-flight count for so many of an open loop's: it hardly leaves the number of connections."""
 SPARE_FILES: Final = 64
 """Open files besides connections: the standard streams, the loop's own, libraries."""
 
@@ -34,25 +36,27 @@ SPARE_FILES: Final = 64
 class Meter:
     """Reads all counters of a window at its two ends: the end of the lead-in and the last outcome."""
 
-    def __init__(self, job: Job, pool: Pool) -> None:
+    def __init__(self, job: Job, pool: Pool, sample_every: float) -> None:
         self._job = job
         self._pool = pool
-        self._sampler: Sampler | None = None
-        self.start()
+        self._every = sample_every
+        self._begin()
 
     def start(self) -> None:
-        if self._sampler:
-            self._sampler.stop()
-        job, loop = self._job, asyncio.get_running_loop()
-        self._sampler = Sampler(loop, lambda: self._pool.in_flight, job.sample_every, job.seconds)
+        """Begin anew."""
+        self.sampler.stop()
+        self._begin()
+
+    def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.sampler = Sampler(loop, lambda: self._pool.in_flight, self._every, self._job.seconds)
         self._servers, self._engine, self._machine, self._clock = self._read()
 
     def stop(self) -> dict[str, Any]:
         """The fields of Counters that count from one end to the other."""
-        assert self._sampler is not None  # noqa: S101 - narrows the type for the checker
         servers, engine, machine, clock = self._read()
         machine = machine - self._machine
-        in_flight, in_flight_error = self._sampler.stop()
+        in_flight, in_flight_error = self.sampler.stop()
         return {
             "window_ns": clock - self._clock,
             "server_cpu_ns": cpu_between(self._servers, servers),
@@ -136,9 +140,10 @@ async def drive(assignment: Assignment) -> Outturn:
                 cap=job.connections, timeout=job.timeout, keep=frozenset(job.keep))  # fmt: skip
     if schedule is None:
         load = closed_loop(pool, zero, zero + int((job.lead + job.seconds) * SECOND))
+        meter = Meter(job, pool, job.sample_every * CLOSED_LOOP_SAMPLES)
     else:
         load = open_loop(pool, Times(schedule, zero))
-    meter = Meter(job, pool)
+        meter = Meter(job, pool, job.sample_every)
     loop.call_at(loop.time() + START_DELAY / SECOND + job.lead, meter.start)
     try:
         await _unless_broken(load)
@@ -157,7 +162,7 @@ async def drive(assignment: Assignment) -> Outturn:
         cpus=os.cpu_count() or 1,
         **metered,
     )
-    return Outturn(tape.records(counters), pool.answers)
+    return Outturn(tape.records(counters, meter.sampler.times), pool.answers)
 
 
 async def _unless_broken(load: Coroutine[Any, Any, None]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.records import Records
-from bench.schedule import Schedule
+from bench.load.records import Records
+from bench.load.schedule import Schedule
 
 LEAD_SECONDS = 0.25
 """Driven before the counted window, recorded and not counted: the first connections, the engine's first steps."""
@@ -31,7 +31,7 @@ class Job:
     cpu: int | None = None  # the engine runs on this CPU alone
     uvloop: bool = True  # when it is installed
     raw: bool = True  # keep per-request records, as many as records.RAW_RECORDS; else histograms alone
-    sample_every: float = 0.001  # seconds between two samples of the in-flight count, in the mean
+    sample_every: float = 0.001  # mean seconds between samples of the in-flight count; closed loop: a tenth of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def locust(command: str, port: int, size: int, seconds: int) -> Cost:
 
 def bare_timer(rate: float, seconds: float, seed: int) -> tuple[float, float]:
     """Median and 99th percentile of the lag of a loop that does nothing but wait for its timer, in us."""
-    text, _ = _run([sys.executable, "-m", "bench.bare_timer", str(rate), str(seconds), str(seed)])
+    text, _ = _run([sys.executable, "-m", "bench.load.bare_timer", str(rate), str(seconds), str(seed)])
     median, p99 = text.split()
     return float(median), float(p99)
 

@@ -2,10 +2,10 @@
 
 from contextlib import ExitStack
 
-from bench import null_server
 from bench.errors import BenchError
-from bench.job import Job
-from bench.launch import launch
+from bench.load import null_server
+from bench.load.job import Job
+from bench.load.launch import launch
 from bench.resources import Placement, running_on
 
 LEAD_SECONDS = 0.1
