@@ -23,7 +23,8 @@ help:  ## this list
 	  printf '  make %-22s %s\n' "serve-$$name" "serve with $$title (MODEL, VERSION, PORT, HOST, WORKERS)" \
 	    "test-$$name" "check $$title by real requests (MODEL, VERSION, WORKERS)" \
 	    "image-$$name" "build the container image of $$title" \
-	    "lock-$$name" "lock the packages of $$title anew"; done
+	    "lock-$$name" "lock the packages of $$title anew"; \
+	  test ! -f "$${folder}ui.py" || printf '  make %-22s %s\n' "$$name-ui" "browse what $$title keeps (PORT)"; done
 
 bench: $(VENV)/.bench  ## compare strategies on one model, a screening (MODEL=iris, STRATEGIES="flask fastapi"); BOOTS=8 decides
 	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(BOOTS),--boots $(BOOTS) $(if $(ROUNDS),--rounds $(ROUNDS)),--quick)
@@ -87,6 +88,10 @@ test-%: $(VENV)/.bench
 
 image-%: $(VENV)/.bench
 	@$(RUN)/servelab image $*
+
+%-ui: $(VENV)/.bench
+	@test -f strategies/$*/ui.py || { echo "strategies/$* has no page of its own to browse (ui.py)" >&2; exit 2; }
+	@python="$$($(RUN)/servelab env $*)" && cd strategies/$* && exec "$$python" ui.py
 
 lock-%: $(VENV)/.bench
 	@test -d strategies/$* || { echo "no strategy $*: expected the folder strategies/$*" >&2; exit 2; }

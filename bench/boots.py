@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 import servelab
+import shared_models
 from bench import audit, budget, figures, stationarity
 from bench.answers import Answer, Questions
 from bench.audit import Batch
@@ -70,13 +71,17 @@ def install(contestants: Sequence[Strategy]) -> None:
 def booted(
     plan: Plan, questions: Questions, contestants: Sequence[Strategy], place: Placement, progress: Progress
 ) -> Iterator[list[Arm]]:
-    """All servers, up and predicting, on their CPUs; stopped on the way out."""
+    """All servers, up and predicting, on their CPUs; stopped on the way out.
+
+    The version is always named: a server with a default of its own (an alias in a registry) might serve another.
+    """
+    version = shared_models.load(plan.model, plan.version).version
     with ExitStack() as stack:
         arms = []
         for strategy in contestants:
             progress.phase(f"start {strategy.name}")
             with running_on(place.servers):
-                server = servelab.serve(strategy, plan.model, plan.version, workers=plan.workers)
+                server = servelab.serve(strategy, plan.model, version, workers=plan.workers)
             stack.enter_context(server)
             arms.append(Arm(strategy.name, server, questions, encode(server, questions.inputs), place))
         yield arms

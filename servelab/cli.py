@@ -103,7 +103,10 @@ def _serve(options: argparse.Namespace) -> int:
         who, options.model or who.models[0], options.version, options.workers, options.host,
         who.port if options.port is None else options.port, options.image, log=False,
     ) as running:  # fmt: skip
-        what = f"{running.model.name} version {running.model.version}"
+        chosen = options.version is None and any("{pinned}" in value for value in who.env.values())
+        what = running.model.name + (
+            " in the version that it chooses" if chosen else f" version {running.model.version}"
+        )
         print(f"{who.title} serves {what} on {running.url} (Ctrl-C stops it)", flush=True)
         return running.wait()
 

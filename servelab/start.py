@@ -45,7 +45,14 @@ def serve(
     host = host.strip("[]")
     port = _usable_port(host, port)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    values = {"host": host, "port": port, "address": address, "workers": workers, "version": what.version}
+    values = {
+        "host": host,
+        "port": port,
+        "address": address,
+        "workers": workers,
+        "version": what.version,
+        "pinned": version or "",
+    }
     values |= {"model": str(what.folder.resolve()) if is_brought(what) else what.name}
     values |= {"state": str(home() / "state" / who.name)}
     job = (_image_job if image else _venv_job)(who, values)

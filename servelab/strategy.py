@@ -14,7 +14,7 @@ from servelab.paths import STRATEGIES
 
 Family = Literal["web framework", "serving library", "graph", "batch", "edge", "cloud contract", "pipeline"]
 Capability = Literal["batching", "grpc", "metrics", "openapi", "image upload", "multi-model", "versions"]
-PLACEHOLDERS = frozenset({"address", "host", "port", "model", "version", "workers", "state"})
+PLACEHOLDERS = frozenset({"address", "host", "port", "model", "version", "pinned", "workers", "state"})
 REQUIRED_FILES = ("strategy.toml", "server.py", "quickstart.py", "requirements.in", "requirements.txt", "Dockerfile",
                   "README.md")  # fmt: skip
 FORBIDDEN_PORT = 5000  # macOS answers it with AirPlay
@@ -51,7 +51,8 @@ class Strategy:
     health: str
     licence: str
     family: Family
-    protocol: Literal["v1", "v2", "v2-binary"]  # the others answer labels, one row at a time: no parity by these
+    # The other dialects answer labels, one row at a time: no parity by these.
+    protocol: Literal["v1", "v2", "v2-binary", "invocations"]
     python: tuple[Literal["3.11", "3.12"], ...]
     status: Literal["active", "legacy", "archived"]
     tier: Literal[0, 1, 2]

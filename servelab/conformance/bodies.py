@@ -5,11 +5,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
-from numpy.typing import NDArray
-
-from servelab.conformance.bad_input import first_answer, first_golden, speaks_v1
+from servelab.conformance import bad_input
 from servelab.conformance.case import REFUSED, require_refusal
 from servelab.conformance.check import Check, CheckFailed
 from servelab.conformance.subject import Subject
@@ -23,14 +20,15 @@ STALLED = 4  # clients that stop in the middle of a body while others ask
 OTHERS = 5
 PATIENCE = 5.0  # seconds in which those others must have their answers
 _CHUNK = 1 << 16
-Run = Callable[[Subject, Request, NDArray[Any]], None]
+Right = Callable[[Reply], None]  # CheckFailed unless it is the right answer
+Run = Callable[[Subject, Request, Right], None]
 
 
 def checks(strategy: Strategy, model: Model) -> Iterator[Check]:
-    """The checks on the V1 route; skipped for a strategy that speaks another dialect."""
-    skip = "" if speaks_v1(strategy, model) else "a strategy without the V1 dialect"
-    request = first_golden(model)
-    for name, run in (
+    """The checks on the route of the strategy's V1 or /invocations dialect; skipped for one that speaks neither."""
+    name = bad_input.dialect(strategy, model)
+    request = bad_input.first_golden(model, name or bad_input.DIALECTS[0])
+    for title, run in (
         ("just-under-limit", _just_under_limit),
         ("over-limit", partial(_over_limit, as_chunks=False)),
         ("over-limit-chunked", partial(_over_limit, as_chunks=True)),
@@ -41,11 +39,14 @@ def checks(strategy: Strategy, model: Model) -> Iterator[Check]:
         ("slow", _slow),
         ("stalled", _stalled),
     ):
-        yield Check(f"body/{name}", partial(_run, run, request), skip)
+        yield Check(f"body/{title}", partial(_run, run, request, name), "" if name else bad_input.NO_DIALECT)
 
 
-def _run(run: Run, request: Request, subject: Subject) -> None:
-    run(subject, request, first_answer(subject))
+def _run(run: Run, request: Request, name: str, subject: Subject) -> None:
+    def right(reply: Reply) -> None:
+        subject.require_right(reply, bad_input.first_answer(subject), request, name)
+
+    run(subject, request, right)
     subject.require_predicts()
 
 
@@ -80,15 +81,15 @@ def _send(subject: Subject, sent: str, *steps: Step) -> Reply:
     return reply
 
 
-def _just_under_limit(subject: Subject, request: Request, answer: NDArray[Any]) -> None:
+def _just_under_limit(subject: Subject, request: Request, right: Right) -> None:
     body = request.body.ljust(LIMIT - 1)  # JSON allows white space after its end
     sent = Request(request.method, request.path, request.headers, body)
     reply = _send(subject, "a right body padded to one byte less than 16 MiB", subject.to_bytes(sent))
     if reply.status not in REFUSED:
-        subject.require_right(reply, answer, request, "v1")
+        right(reply)
 
 
-def _over_limit(subject: Subject, request: Request, answer: NDArray[Any], as_chunks: bool) -> None:  # noqa: ARG001
+def _over_limit(subject: Subject, request: Request, right: Right, as_chunks: bool) -> None:  # noqa: ARG001
     body = request.body.ljust(LIMIT + (1 << 20))
     framing = "Transfer-Encoding: chunked" if as_chunks else f"Content-Length: {len(body)}"
     sent = f"a right body padded to 17 MiB ({framing})"
@@ -96,14 +97,14 @@ def _over_limit(subject: Subject, request: Request, answer: NDArray[Any], as_chu
     require_refusal(reply, sent, (413,))
 
 
-def _chunked(subject: Subject, request: Request, answer: NDArray[Any]) -> None:
+def _chunked(subject: Subject, request: Request, right: Right) -> None:
     head = _head(subject, request, "Transfer-Encoding: chunked")
     reply = _send(subject, "a right body, chunked", head, _as_chunks(request.body))
     if reply.status != 411:  # RFC 9110, 15.5.12: a server may ask for the length
-        subject.require_right(reply, answer, request, "v1")
+        right(reply)
 
 
-def _bad_chunk(subject: Subject, request: Request, answer: NDArray[Any]) -> None:  # noqa: ARG001
+def _bad_chunk(subject: Subject, request: Request, right: Right) -> None:  # noqa: ARG001
     sent = "a chunked body whose chunk size is no number"
     head = _head(subject, request, "Transfer-Encoding: chunked")
     reply = _send_or_be_closed(subject, sent, head, b"zz\r\n" + request.body + b"\r\n0\r\n\r\n")
@@ -112,7 +113,7 @@ def _bad_chunk(subject: Subject, request: Request, answer: NDArray[Any]) -> None
         raise CheckFailed(f"sent {sent}\nexpected 4xx or the end of the connection; came back {reply}")
 
 
-def _truncated(subject: Subject, request: Request, answer: NDArray[Any]) -> None:  # noqa: ARG001
+def _truncated(subject: Subject, request: Request, right: Right) -> None:  # noqa: ARG001
     sent = f"half of a body of {len(request.body)} bytes, then the end of the stream"
     data = subject.to_bytes(request)
     # Closing without an answer is right as well: who half-closes cannot be told from who is gone.
@@ -120,7 +121,7 @@ def _truncated(subject: Subject, request: Request, answer: NDArray[Any]) -> None
         require_refusal(reply, sent)
 
 
-def _abandoned(subject: Subject, request: Request, answer: NDArray[Any]) -> None:  # noqa: ARG001
+def _abandoned(subject: Subject, request: Request, right: Right) -> None:  # noqa: ARG001
     """Clients go away: in the middle of the head, of the body, and before they read the answer."""
     data = subject.to_bytes(request)
     for end in (20, len(data) - len(request.body) // 2, len(data)):
@@ -128,7 +129,7 @@ def _abandoned(subject: Subject, request: Request, answer: NDArray[Any]) -> None
             connection.send(data[:end])
 
 
-def _slow(subject: Subject, request: Request, answer: NDArray[Any]) -> None:
+def _slow(subject: Subject, request: Request, right: Right) -> None:
     data = subject.to_bytes(request)
     start = len(data) - len(request.body)
     cuts = [0, start // 2, start, start + 1, start + len(request.body) // 2, len(data) - 1, len(data)]
@@ -136,10 +137,10 @@ def _slow(subject: Subject, request: Request, answer: NDArray[Any]) -> None:
     for begin, end in itertools.pairwise(cuts):
         steps += [data[begin:end], Pause(0.35)]
     reply = _send(subject, "a right request in six pieces over two seconds", *steps)
-    subject.require_right(reply, answer, request, "v1")
+    right(reply)
 
 
-def _stalled(subject: Subject, request: Request, answer: NDArray[Any]) -> None:
+def _stalled(subject: Subject, request: Request, right: Right) -> None:
     data = subject.to_bytes(request)
     what = f"while {STALLED} clients stall in the middle of a body"
     with contextlib.ExitStack() as stack:
@@ -153,6 +154,6 @@ def _stalled(subject: Subject, request: Request, answer: NDArray[Any]) -> None:
                     reply = connection.exchange(data)
             except NoReply as error:
                 raise CheckFailed(f"{what}, another has no answer: {error}") from None
-            subject.require_right(reply, answer, request, "v1")
+            right(reply)
         if (seconds := time.monotonic() - began) > PATIENCE:
             raise CheckFailed(f"{what}, {OTHERS} others waited {seconds:.1f} s; expected at most {PATIENCE:g} s")

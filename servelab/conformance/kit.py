@@ -56,7 +56,9 @@ def run(
     logs: list[Path] = []
     failed = False  # a server that did not start with so many workers will not with others
     for boot_workers, group in itertools.groupby(wanted, key=lambda check: check.workers or workers):
-        with _Boot(functools.partial(serve, who, model, version, workers=boot_workers, image=image), failed) as boot:
+        with _Boot(
+            functools.partial(serve, who, model, what.version, workers=boot_workers, image=image), failed
+        ) as boot:
             for check in group:
                 result = _declared(_run(check, boot), who)
                 if progress:

@@ -78,5 +78,7 @@ def _bad_messages(subject: Subject) -> list[bytes]:
     good, _ = subject.good()
     data = subject.to_bytes(good)
     cut_off = [data[:-1], data[: -len(good.body)], data[:20]]
-    nonsense = [subject.to_bytes(case.request) for case in bad_input.cases(subject.server.model)]
+    model = subject.server.model
+    name = bad_input.dialect(subject.server.strategy, model) or bad_input.DIALECTS[0]
+    nonsense = [subject.to_bytes(case.request) for case in bad_input.cases(model, name)]
     return cut_off + nonsense

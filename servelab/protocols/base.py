@@ -71,6 +71,12 @@ def to_array(values: object, expected: str, dtype: type[np.generic] = np.float32
         raise DecodeError(f"expected {expected}; found ragged lists") from None
     if array.dtype.kind not in "fiu":
         raise DecodeError(f"expected {expected}; found {excerpt(repr(values).encode())}")
+    if array.dtype.kind == "f" and np.dtype(dtype).kind in "iu":
+        # Beyond 2**63, whole numbers among smaller ones become floats, which do not hold their last digits.
+        try:
+            return np.asarray(values, dtype)
+        except (OverflowError, ValueError) as error:
+            raise DecodeError(f"expected {expected} of {np.dtype(dtype)}; found {error}") from None
     return array.astype(dtype)
 
 

@@ -132,14 +132,24 @@ def document(body: bytes, *keys: str) -> Any:
 
 
 def predict(_: Handler, body: bytes) -> Any:
-    rows = document(body, "instances")["instances"]
+    return {"predictions": answers(document(body, "instances")["instances"], body)}
+
+
+def invocations(_: Handler, body: bytes) -> Any:
+    form = "dataframe_split" if MODEL.features else "inputs"
+    value = document(body, form)[form]
+    rows = value.get("data") if form == "dataframe_split" and isinstance(value, dict) else value
+    return {"predictions": {MODEL.output.name: answers(rows, body)}}
+
+
+def answers(rows: Any, body: bytes) -> Any:
     if not isinstance(rows, list):
-        raise Refused(400, "expected instances to be a list")
+        raise Refused(400, "expected a list of rows")
     if FAULT == "takes numeric strings" and '"5.1"' in str(body):
         rows = np.asarray(rows, np.float32)
     if FAULT == "500 on ragged rows" and len({len(row) for row in rows if isinstance(row, list)}) > 1:
         raise ZeroDivisionError
-    return {"predictions": (MODEL.predict(rows) + (1e-3 if FAULT == "wrong numbers" else 0)).tolist()}
+    return (MODEL.predict(rows) + (1e-3 if FAULT == "wrong numbers" else 0)).tolist()
 
 
 def features(_: Handler, body: bytes) -> Any:
@@ -170,7 +180,7 @@ def grey(data: bytes) -> bytes:
     return file.getvalue()
 
 
-ROUTES: dict[str, Callable[[Handler, bytes], Any]] = {PREDICT: predict}
+ROUTES: dict[str, Callable[[Handler, bytes], Any]] = {PREDICT: predict, "/invocations": invocations}
 if MODEL.features:
     ROUTES["/predict"] = features
 if MODEL.takes_images:

@@ -1,5 +1,6 @@
 """The conformance kit must fail on broken servers: the right checks, no others, with a message that says why."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 import servelab
 import shared_models
-from servelab import conformance
+from servelab import conformance, strategy
 from servelab.conformance import Report, Result
 from servelab.errors import ConformanceError
 from tests import folders
@@ -71,6 +72,18 @@ def test_a_broken_server_fails(stand_in: StandIn, fault: str, model: str, only: 
     report = conformance.run(stand_in(fault), model, only=only)
     assert failures(report).keys() == expected, report.render()
     assert not report.ok
+
+
+@pytest.mark.parametrize("model", ["iris", "mnist"])
+def test_the_invocations_dialect_is_held_to_the_same_tables(stand_in: StandIn, model: str) -> None:
+    only = ["answers/*", "invocations/*", "body/*", "load/*", "v1/*"]
+    who = dataclasses.replace(strategy.load(stand_in("takes numeric strings")), protocol="invocations")
+    report = conformance.run(who, model, only=only)
+    assert failures(report).keys() == {"invocations/numeric-string"}, report.render()
+    asked = {result.check.partition("/")[2] for result in report.results if result.check.startswith("invocations/")}
+    assert asked == {case.name for case in conformance.bad_input.cases(shared_models.load(model), "v1")}
+    skipped = {result.check for result in report.results if result.outcome == "skip"}
+    assert skipped == {f"invocations/{name}" for name in ("unknown-model", "longer-model-name", "unknown-verb")}
 
 
 def test_html_errors_fail_every_refusal(stand_in: StandIn) -> None:

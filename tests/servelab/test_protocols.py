@@ -3,20 +3,22 @@
 import contextlib
 import http.client
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 import shared_models
 from servelab import protocols
-from servelab.protocols import features, image, v1, v2, v2_binary
+from servelab.protocols import features, image, invocations, v1, v2, v2_binary
 from servelab.protocols.base import DecodeError, Request, to_json
 
+WIRE = Path(__file__).with_name("wire")
 IRIS, MNIST = shared_models.load("iris"), shared_models.load("mnist")
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 BATCHES = npst.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(4)), elements=FINITE)
@@ -30,7 +32,7 @@ TENSORS = st.sampled_from(sorted(v2.DATATYPES.values(), key=str)).flatmap(
 
 
 def test_every_name_has_its_module() -> None:
-    assert [protocols.get(name) for name in protocols.names()] == [v1, v2, v2_binary, features, image]
+    assert [protocols.get(name) for name in protocols.names()] == [v1, v2, v2_binary, invocations, features, image]
     with pytest.raises(ValueError, match="unknown protocol 'v3'; the protocols are: v1, v2"):
         protocols.get("v3")
 
@@ -43,7 +45,40 @@ def test_v1_carries_float32_exactly(batch: NDArray[Any]) -> None:
     assert (sent.method, sent.path) == ("POST", "/v1/models/iris:predict")
 
 
+@given(BATCHES)
+def test_invocations_carries_a_table_by_its_columns(batch: NDArray[Any]) -> None:
+    sent = orjson.loads(invocations.encode(batch, IRIS).body)["dataframe_split"]
+    assert sent["columns"] == list(IRIS.features)
+    assert np.array_equal(np.asarray(sent["data"], np.float32), batch)
+    assert np.array_equal(invocations.decode({}, to_json({"predictions": batch})), batch)
+
+
+@given(npst.arrays(np.float32, (2, 28, 28), elements=FINITE))
+def test_invocations_carries_a_tensor_and_finds_the_answer_below_its_outputs_name(batch: NDArray[Any]) -> None:
+    sent = invocations.encode(batch, MNIST)
+    assert np.array_equal(np.asarray(orjson.loads(sent.body)["inputs"], np.float32), batch)
+    rows = batch.reshape(2, 784)
+    answer = to_json({"predictions": {"probabilities": rows}})
+    assert np.array_equal(invocations.decode({}, answer), rows)
+
+
+def test_invocations_are_these_bytes_on_the_wire() -> None:
+    """What is sent for an iris and for a stroke of the pen, and what MLflow 3.17.2 answered: the files of wire/."""
+    stroke = np.zeros((1, 28, 28), np.float32)
+    stroke[0, 4:24, 14] = 1
+    for model, batch, label in ((IRIS, np.array([[5.1, 3.5, 1.4, 0.2]], np.float32), 0), (MNIST, stroke, 1)):
+        sent = invocations.encode(batch, model).to_bytes("127.0.0.1:8004")
+        assert sent == (WIRE / f"invocations-{model.name}-request.http").read_bytes()
+        head, _, body = (WIRE / f"invocations-{model.name}-answer.http").read_bytes().partition(b"\r\n\r\n")
+        answer = invocations.decode({}, body)
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.shape == (1, len(model.labels))
+        assert answer.argmax() == label
+        assert answer.sum() == pytest.approx(1)
+
+
 @given(TENSORS)
+@example(np.array([0, 2**63 + 1], np.uint64))
 def test_v2_json_carries_every_type_and_shape(tensor: NDArray[Any]) -> None:
     sent = orjson.loads(v2.encode(tensor, IRIS).body)["inputs"][0]
     assert (sent["name"], sent["shape"]) == (IRIS.input.name, list(tensor.shape))
@@ -112,8 +147,12 @@ def test_image_reads_the_seeds_sentence() -> None:
         ("v1", b"[1]", "found '\\[1\\]'"),
         ("v1", b'{"predictions": [[1], [1, 2]]}', "ragged"),
         ("v1", b'{"predictions": ["a"]}', "expected .*predictions.* numbers"),
+        ("invocations", b'{"predictions": {"a": [[1]], "b": [[1]]}}', "one output; found a, b"),
+        ("invocations", b'{"predictions": {}}', "found none"),
+        ("invocations", b'{"error_code": "BAD_REQUEST"}', "'predictions'"),
         ("v2", b'{"outputs": []}', "list of tensors"),
         ("v2", b'{"outputs": [{"datatype": "FP8", "shape": [1], "data": [1]}]}', "found 'FP8'"),
+        ("v2", b'{"outputs": [{"datatype": "UINT64", "shape": [2], "data": [-1, 9223372036854775809]}]}', "of uint64"),
         ("v2", b'{"outputs": [{"datatype": "FP32", "shape": [3], "data": [1]}]}', "3 elements; found 1"),
         ("v2", b'{"outputs": [{"datatype": "FP32", "shape": "x", "data": [1]}]}', "found 'x'"),
         ("features", b"{}", "'result'"),
