@@ -134,9 +134,8 @@ def _saturate(arm: Arm) -> Records:
 
 
 def _latencies(records: Records) -> Series:
-    """Service times of answered requests in ns, in the order of their sending, the lead-in included."""
-    spent: Series = (records.done - records.sent)[records.outcome == Outcome.OK].astype(np.float64)
-    return spent
+    """Service times in ns, infinite where they failed, in the order of sending, the lead-in included."""
+    return np.where(records.outcome == Outcome.OK, (records.done - records.sent).astype(np.float64), np.inf)
 
 
 def pilot(arm: Arm, plan: Plan, progress: Progress) -> Pilot:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, explain, options, planning, results, runner, summary, table
+from bench import agreement, compare, explain, options, planning, results, runner, summary, table
 from bench.errors import BenchError
 from bench.progress import Progress
 from bench.results import Run
 from bench.selftest import command as selftest
 from bench.table import Result
+from bench.verdict import ByFigure, Verdict
 from servelab import command
 
 VOID = 1
@@ -19,6 +20,7 @@ VOID = 1
 
 TURN_SECONDS = 0.8  # around each turn: the engine's start, its lead-in, the last answers
 BOOT_SECONDS = 6.0  # of a small server: start, checks, warm-up, stop
+PILOT_SECONDS = 8.0  # once for each arm: the ceiling, and whether answers are cached
 
 
 def main() -> None:
@@ -78,25 +80,36 @@ def _compare(arguments: argparse.Namespace) -> int:
             f"these runs cannot be compared: {'; '.join(different)}. "
             f"Repeat the old one here: bench run --like {arguments.old}"
         )
-    before, now = summary.by_arm(old), summary.by_arm(new)
+    (before, gone), (now, lost) = _valid(old, "old"), _valid(new, "new")
     found = compare.changes(before, now)
-    if not (found and old.kept and new.kept):
-        raise BenchError(
-            f"expected two runs with finished rounds of one arm at least; "
-            f"found {', '.join(before) or 'no arm'} and {', '.join(now) or 'no arm'}, "
-            f"{len(old.kept)} and {len(new.kept)} rounds"
-        )
+    unheld = [*gone, *lost, *compare.missing(before, now)]
+    if not found:
+        raise BenchError(f"expected two runs that share a valid arm; {'; '.join(unheld)}")
     broken = compare.regressions(found, arguments.fail_if)
     if arguments.fail_if:  # an arm that is gone keeps no bound
-        broken += [f"{arm} is only in the old run" for arm in before if arm not in now]
-    print("\n".join([*_changed(old, new), *compare.missing(before, now), *compare.lines(found, broken)]))
+        broken += unheld
+    agreed = agreement.lines(_verdicts(old), _verdicts(new))
+    print("\n".join([*_changed(old, new), *unheld, *compare.lines(found, broken), *agreed]))
     return int(bool(broken))
+
+
+def _valid(run: Run, which: str) -> tuple[dict[str, ByFigure], list[str]]:
+    """The figures of the arms whose rows are valid, and a line for each that is void."""
+    void = {row.name for row in summary.summarise(run).rows if row.void}
+    figures = summary.by_arm(run)
+    valid = {arm: figures[arm] for arm in figures if arm not in void}
+    return valid, [f"{arm} is VOID in the {which} run" for arm in figures if arm in void]
+
+
+def _verdicts(run: Run) -> list[Verdict]:
+    return [each for table in summary.summarise(run).tables for each in table.verdicts]
 
 
 def _changed(old: Run, new: Run) -> list[str]:
     """What differs between the two runs and may explain a change."""
     one, other = (
-        {name: run.environment.get(name) for name in ("revision", "locks", "libraries")} for run in (old, new)
+        {name: run.environment.get(name) for name in ("revision", "locks", "sources", "libraries")}
+        for run in (old, new)
     )
     return [f"changed: {each}" for each in compare.unlike(one, other)]
 
@@ -106,11 +119,16 @@ def _plan(arguments: argparse.Namespace) -> int:
     seconds, arms = arguments.seconds, arguments.arms
     if arguments.like:
         run = Run.load(arguments.like)
-        spreads = planning.spreads(summary.by_arm(run)) or spreads
+        spreads = planning.spreads(summary.by_arm(run))
+        if not spreads:
+            raise BenchError(
+                f"expected a run of two arms and two boots or more; {arguments.like} has no spread to tell"
+            )
         seconds, arms = seconds or run.plan.seconds, arms or len(run.names)
     turn = (seconds or options.DEFAULTS.seconds) + TURN_SECONDS
     try:
-        designs = planning.plan(arguments.effect, arms or 2, spreads, seconds=turn, boot_seconds=BOOT_SECONDS)
+        designs = planning.plan(arguments.effect, arms or 2, spreads, seconds=turn,
+                                boot_seconds=BOOT_SECONDS, pilot_seconds=PILOT_SECONDS, sesoi=arguments.sesoi)  # fmt: skip
     except ValueError as error:
         raise BenchError(str(error)) from None
     print("\n".join(planning.lines(designs, arguments.effect, arms or 2)))
@@ -176,4 +194,6 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--effect", type=options.share, required=True, metavar="E", help="to be found, such as 10%%")
     parser.add_argument("--arms", type=options.count, metavar="N", help="compared with each other (default: 2)")
     parser.add_argument("--seconds", type=options.amount, metavar="S", help="length of a turn")
+    parser.add_argument("--sesoi", type=options.share, default=options.DEFAULTS.sesoi, metavar="E",
+                        help="the smallest effect of interest (default: 5%%)")  # fmt: skip
     parser.add_argument("--like", type=Path, metavar="FOLDER", help="a run whose own spread is taken")

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from bench.statistics import FEWEST_BOOTS, SEED, Values, boots_of, deviations, log_ratio, reach
-from bench.verdict import ByFigure, Nested, p_text, ratio_text
+from bench.verdict import ByFigure, Nested, interval_text, p_text, ratio_text
 
 SPLITS = 20_000  # of all boots into old and new: exact to here (8 and 8 boots have 12,870), beyond random
 ABSENT = "absent"
@@ -44,9 +44,14 @@ class Change:
             else ""
         )
         return (
-            f"{self.arm} {self.figure}: {ratio_text(self.ratio)} of before [{ratio_text(self.low)}, "
-            f"{ratio_text(self.high)}], p {p_text(self.p)}{failed}{', screening' if self.screening else ''}"
+            f"{self.arm} {self.figure}: {ratio_text(self.ratio)} of before {interval_text(self.low, self.high)}, "
+            f"p {p_text(self.p)}{failed}{', screening' * self.screening}"
         )
+
+    @property
+    def judgeable(self) -> bool:
+        """Whether there is a ratio at all, and enough of both runs for an interval."""
+        return self.low > 0 and self.high < math.inf and math.isfinite(self.ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +148,28 @@ def _freedom(before: Values, after: Values) -> float:
 
 
 def regressions(found: Sequence[Change], bounds: Sequence[Bound]) -> list[str]:
-    """What breaks which bound, in words; empty when nothing does. A bound on a figure that no arm has is broken."""
+    """What breaks which bound, in words; empty when nothing does.
+
+    A bound that cannot be judged, or whose figure no arm has, is broken: it is there to stop what nobody looks at.
+    """
     result: list[str] = []
     for bound in bounds:
         about = [change for change in found if change.figure.lower() == bound.figure]
         if not about:
             known = ", ".join(dict.fromkeys(change.figure for change in found)) or "none"
             result.append(f"{bound}: no arm has this figure in both runs; they share: {known}")
-        result += [f"{bound}: {change}" for change in about if bound.broken_by(change)]
+        for change in about:
+            if bound.broken_by(change):
+                result.append(f"{bound}: {change}")
+            elif not change.judgeable:
+                result.append(f"{bound}: cannot be judged: {change}; {_REMEDY}")
     return result
+
+
+_REMEDY = (
+    f"repeat both runs with more boots (--boots {FEWEST_BOOTS} or more), "
+    "and where a round has too few requests for the figure, with longer ones (--seconds)"
+)
 
 
 def unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

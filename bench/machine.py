@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,13 @@ from servelab.strategy import Strategy
 from shared_models import Model
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINE = (
-    "engine",
-    "pool",
-    "pacer",
-    "sampler",
-    "tape",
-    "records",
-    "schedule",
-    "job",
-)  # what the generator's own cost depends on
-WORKLOAD = ("arrivals", "concurrency", "seconds", "batch", "workers", "connections")
+ENGINE = ("engine", "launch", "child", "pool", "pacer", "sampler", "tape", "records", "histogram", "schedule", "job")
+"""Modules of bench.load that the generator's own cost depends on."""
+WORKLOAD = ("concurrency", "seconds", "batch", "workers", "connections")
 LIBRARIES = ("numpy", "onnxruntime", "httptools", "uvloop", "orjson", "psutil")
 
 
-def describe(model: Model, strategies: Iterable[Strategy], plan: Plan) -> dict[str, Any]:
+def describe(model: Model, strategies: Sequence[Strategy], plan: Plan) -> dict[str, Any]:
     """The environment of a run, as plain values. Two runs may be compared when their "key" is the same."""
     identity = {"name": model.name, "version": model.version, "sha256": model.card.sha256}
     return {
@@ -45,11 +37,12 @@ def describe(model: Model, strategies: Iterable[Strategy], plan: Plan) -> dict[s
         "revision": _revision(),
         "model": identity,
         "locks": {strategy.name: _sha256(strategy.requirements) for strategy in strategies},
+        "sources": {strategy.name: _sources(strategy.folder) for strategy in strategies},
         "key": {
-            "machine": {"cpu": cpu_model(), "cores": cores(), "system": platform.platform()},
+            "machine": {"cpu": cpu_model(), "cores": cores(), "system": platform.platform(), "governor": _governor()},
             "generator": _generator(),
             "model": identity,
-            "workload": {name: getattr(plan, name) for name in WORKLOAD},
+            "workload": {name: getattr(plan, name) for name in WORKLOAD} | {"arrivals": _arrivals(plan)},
         },
     }
 
@@ -80,6 +73,20 @@ def _generator() -> str:
         digest.update((ROOT / "bench" / "load" / f"{module}.py").read_bytes())
     digest.update(repr([_version(name) for name in ("httptools", "uvloop")]).encode())
     return digest.hexdigest()
+
+
+def _sources(folder: Path) -> str:
+    """SHA-256 over the programs of a strategy."""
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.py"), folder / "strategy.toml"]):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _arrivals(plan: Plan) -> str:
+    """The kind of arrivals; a trace by its content, wherever its file is."""
+    kind, _, file = plan.arrivals.partition(":")
+    return f"trace {_sha256(Path(file))}" if kind == "trace" else plan.arrivals
 
 
 def _governor() -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import shared_models
 from bench import results
+from bench.errors import BenchError
 from bench.planning import fewest_boots
 from bench.results import Plan, Run
 from bench.statistics import FEWEST_BOOTS
@@ -21,7 +22,8 @@ QUICK = {"boots": 3, "rounds": 2, "seconds": 2.5, "keep_noisy": True}
 def add(parser: argparse.ArgumentParser) -> None:
     """Give the parser every field of a plan, and the ways to fill many at once."""
     parser.add_argument("arms", nargs="*", metavar="ARM", help="a strategy (flask), its plain program"
-                        " (flask:quickstart) or a strategy's folder (default: all active ones)")  # fmt: skip
+                        " (flask:quickstart) or a strategy's folder (default: all active ones; with --quick the"
+                        " web frameworks)")  # fmt: skip
     for name, kind, text in _OPTIONS:
         default = getattr(DEFAULTS, name)
         shown = (
@@ -54,19 +56,37 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         plan = replace(old.plan, rate=old.rate)
     if arguments.quick:
         plan = replace(plan, **QUICK)  # type: ignore[arg-type]  # a table of fields, checked by its test
+    if arguments.concurrency and (arguments.rate or arguments.arrivals):
+        raise BenchError("--concurrency is a closed loop, whose clients wait: leave --rate and --arrivals out")
     said = {each.name: getattr(arguments, each.name) for each in fields(Plan) if each.name != "arms"}
     plan = replace(plan, **{name: value for name, value in said.items() if value is not None})
-    plan = replace(plan, arms=tuple(arguments.arms) or plan.arms or _all_arms(plan.model))
+    arms = tuple(arguments.arms) or plan.arms or _all_arms(plan.model, quick=arguments.quick)
+    plan = replace(
+        plan, arms=tuple(map(_absolute, arms)), model=_absolute(plan.model), arrivals=_absolute(plan.arrivals)
+    )
     if arguments.boots or arguments.quick or arguments.like:
         return plan
     return replace(plan, boots=max(plan.boots, fewest_boots(max(2, len(plan.arms)))))
 
 
-def _all_arms(model: str) -> tuple[str, ...]:
-    """Every active strategy that runs in an environment of its own and serves the model (or takes a brought one)."""
+def _absolute(text: str) -> str:
+    """A path in it made absolute, with what stands before and after: a run may be resumed from elsewhere."""
+    kind, colon, file = text.rpartition("trace:")
+    if "/" not in file and not colon:
+        return text
+    path, variant, name = file.partition(":")
+    return f"{kind}{colon}{Path(path).resolve()}{variant}{name}"
+
+
+def _all_arms(model: str, *, quick: bool) -> tuple[str, ...]:
+    """Every active strategy that runs in an environment of its own and serves the model (or takes a brought one).
+
+    For a screening the web frameworks among them: they install and start within seconds.
+    """
     brought = model not in shared_models.available()
-    found = strategies.discover().values()
-    return tuple(s.name for s in found if s.status == "active" and s.tier == 0 and (brought or model in s.models))
+    found = [s for s in strategies.discover().values() if s.status == "active" and s.tier == 0]
+    families = {"web framework"} if quick else {s.family for s in found}
+    return tuple(s.name for s in found if s.family in families and (brought or model in s.models))
 
 
 def number(kind: type[int] | type[float], least: float, expected: str) -> Callable[[str], Any]:

@@ -7,19 +7,18 @@ optimum has a closed form; here small tests need more boots than it says, so the
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from bench.statistics import LEVEL, POWER, boots_of, detectable, fewest_units
+from bench.statistics import LEVEL, POWER, boots_of, fewest_units, smallest_change
 from bench.verdict import SESOI, ByFigure, log_ratios
 
 MOST_BOOTS = 200
 MOST_ROUNDS = 10  # per boot
 _BOOT_SHARE = 0.16  # of the rounds' standard deviation: F = 1.10 between boots of 4 rounds (the larger of two series)
-_Z_POWER = 0.8416  # the normal quantile of POWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +65,15 @@ def plan(
     *,
     seconds: float = 5.0,
     boot_seconds: float = 10.0,
+    pilot_seconds: float = 8.0,
     sesoi: float = SESOI,
 ) -> list[Design]:
     """For each figure, the quickest boots x rounds that call an `effect` (0.1: 10 %) different 4 times in 5.
 
     `seconds` is one turn of one arm in a round with what surrounds it, `boot_seconds` a start with its checks and its
-    warm-up. Every pair of arms is taken to be tested at Holm's strictest level. Raises ValueError where the effect is
-    within the smallest of interest: that is never called different.
+    warm-up, `pilot_seconds` what is asked of each arm once (the ceiling, cached answers). Every pair of arms is taken
+    to be tested at Holm's strictest level. Raises ValueError where the effect is within the smallest of interest: that
+    is never called different.
     """
     if arms < 2:
         raise ValueError(f"expected 2 arms or more to compare, found {arms}")
@@ -81,9 +82,13 @@ def plan(
             f"expected an effect above {sesoi:.0%}, the smallest of interest; found {effect:.0%}: "
             "ask for a larger effect, or lower --sesoi"
         )
+
+    def minutes(boots: int, rounds: int) -> float:
+        return arms * (pilot_seconds + boots * (boot_seconds + rounds * seconds)) / 60
+
     return [
         min(
-            (_design(figure, spread, effect, arms, rounds, (boot_seconds, seconds), sesoi) for rounds in _ROUNDS),
+            (_design(figure, spread, effect, arms, rounds, minutes, sesoi) for rounds in _ROUNDS),
             key=lambda design: (not design.enough, design.minutes if design.enough else design.finds, design.boots),
         )
         for figure, spread in spreads.items()
@@ -94,20 +99,23 @@ _ROUNDS = range(1, MOST_ROUNDS + 1)
 
 
 def _design(
-    figure: str, spread: Spread, effect: float, arms: int, rounds: int, seconds: tuple[float, float], sesoi: float
+    figure: str,
+    spread: Spread,
+    effect: float,
+    arms: int,
+    rounds: int,
+    minutes: Callable[[int, int], float],
+    sesoi: float,
 ) -> Design:
     sd, level = spread.of_boot(rounds), LEVEL / _comparisons(arms)
 
     def found(boots: int) -> float:
-        # The test must find it, and the point estimate must come out beyond the smallest effect of interest.
-        beyond = math.log1p(sesoi) + _Z_POWER * sd / math.sqrt(boots)
-        return math.expm1(max(sd * detectable(boots, level), beyond))
+        return smallest_change(boots, sd, level, sesoi)
 
     sizes = range(fewest_boots(arms), MOST_BOOTS + 1)
     index = bisect_left(sizes, True, key=lambda boots: found(boots) <= effect)
     boots = sizes[min(index, len(sizes) - 1)]
-    minutes = arms * boots * (seconds[0] + rounds * seconds[1]) / 60
-    return Design(figure, spread, boots, rounds, minutes, found(boots), index < len(sizes))
+    return Design(figure, spread, boots, rounds, minutes(boots, rounds), found(boots), index < len(sizes))
 
 
 def _comparisons(arms: int) -> int:
@@ -115,9 +123,9 @@ def _comparisons(arms: int) -> int:
 
 
 def spreads(arms: Mapping[str, ByFigure]) -> dict[str, Spread]:
-    """The spread of each figure in a run's own values, pooled over all pairs of its arms; figures that it can tell."""
+    """The spread of each figure of DEFAULTS that a run's own values can tell, pooled over all pairs of its arms."""
     pairs = list(combinations(arms.values(), 2))
-    shared = [figure for figure in next(iter(arms.values()), {}) if all(figure in other for other in arms.values())]
+    shared = [figure for figure in DEFAULTS if all(figure in by_figure for by_figure in arms.values())]
     found = {figure: [spread(log_ratios(a[figure], b[figure])) for a, b in pairs] for figure in shared}
     return {figure: pooled for figure, each in found.items() if (pooled := _pooled(each))}
 

@@ -34,5 +34,9 @@ class Progress:
         if not self._live:
             self._console.print(text, markup=False, soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
     def advance(self, steps: int = 1) -> None:
         self._bar.advance(self._task, steps)

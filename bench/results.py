@@ -57,10 +57,6 @@ class Plan:
     together: bool = False  # one table, whatever budgets the arms were given
 
     @property
-    def screening(self) -> bool:
-        return self.boots < FEWEST_BOOTS
-
-    @property
     def slots(self) -> int:
         """The number of rounds."""
         return self.boots * self.rounds
@@ -115,6 +111,7 @@ class Run:
     rate: float | None  # requests/s, once it is known
     boots: Sequence[Boot]
     rounds: Sequence[Round]
+    resumed: int = 0  # times
 
     @property
     def names(self) -> list[str]:
@@ -124,7 +121,7 @@ class Run:
     @property
     def key(self) -> dict[str, Any]:
         """What must be the same in another run for a comparison of the two."""
-        return {**self.environment["key"], "requests per second": self.rate}
+        return {**self.environment["key"], "requests per second": None if self.plan.concurrency else self.rate}
 
     @property
     def kept(self) -> list[Round]:
@@ -135,6 +132,11 @@ class Run:
     def dropped(self) -> list[Round]:
         """The rounds that a neighbour disturbed, and that do not count."""
         return [each for each in self.rounds if each.noise and not self.plan.keep_noisy]
+
+    @property
+    def screening(self) -> bool:
+        """Too few boots count for a test over boots."""
+        return len({each.boot for each in self.kept}) < FEWEST_BOOTS
 
     @property
     def started(self) -> int:
@@ -173,7 +175,9 @@ class Run:
 
     @classmethod
     def _of(cls, folder: Path, entries: Iterable[dict[str, Any]]) -> Self:
-        by_kind: dict[str, list[dict[str, Any]]] = {"run": [], "pilot": [], "rate": [], "boot": [], "round": []}
+        by_kind: dict[str, list[dict[str, Any]]] = {
+            kind: [] for kind in ("run", "pilot", "rate", "boot", "round", "resume")
+        }
         for entry in entries:
             by_kind[entry.pop("kind")].append(entry)
         first = by_kind["run"][0] if by_kind["run"] else {}
@@ -189,6 +193,7 @@ class Run:
             rate=by_kind["rate"][-1]["rate"] if by_kind["rate"] else None,
             boots=[_boot(entry) for entry in by_kind["boot"]],
             rounds=[_round(entry) for entry in by_kind["round"]],
+            resumed=len(by_kind["resume"]),
         )
 
 

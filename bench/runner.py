@@ -3,7 +3,8 @@
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from bench.bottleneck import FOREIGN
 from bench.errors import BenchError
 from bench.figures import Figures
 from bench.journal import Journal, fields_of
-from bench.load.job import LEAD_SECONDS
+from bench.load.job import LEAD_SECONDS, Outturn
 from bench.load.schedule import Arrivals, Schedule
 from bench.progress import Progress
 from bench.resources import memory, placement
@@ -27,6 +28,7 @@ from servelab.strategy import Strategy
 
 LOAD_SHARE: Final = 0.4  # of the slowest capacity: queues stay short, as they are in healthy operation
 MOST_REQUESTS: Final = 10_000_000  # in one turn
+SAME: Final = ("key", "locks", "sources", "libraries")  # of the environment of a run that is resumed
 COMPARED: Final = 16  # answers of each timed window that are decoded and compared
 
 
@@ -34,34 +36,33 @@ def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Run:
     """Carry the plan out. Raises BenchError, ServelabError and ModelError; leaves no process behind in any case."""
     model, contestants = _materials(plan)
     Questions.of(model, plan.batch)
-    arrivals(plan)
-    if plan.rate:
-        _require_reasonable(plan.rate, plan.seconds)
+    if rate := plan.rate or arrivals(plan).own_rate:
+        _require_reasonable(rate, plan.seconds)
     results.require_writable(root)
     progress.phase(f"environments of {', '.join(plan.arms)}")
     boots.install(contestants)
     _warn_of_neighbours(progress)
     environment = machine.describe(model, contestants, plan)
     folder = results.create(root, plan, model.name, model.version, environment)
-    try:
-        return _carry_out(Run.load(folder), progress)
-    except BaseException:
-        if not Run.load(folder).rounds:  # nothing was measured: nothing is lost
-            shutil.rmtree(folder)
-        raise
+    return _carry_out(Run.load(folder), progress)
 
 
 def resume(folder: Path, progress: Progress) -> Run:
     """Make the rounds that a run lacks. Raises BenchError where they could not be compared with those it has."""
     found = Run.load(folder)
+    if not found.missing():
+        return found
     model, contestants = _materials(found.plan)
     here = machine.describe(model, contestants, found.plan)
-    if changes := compare.unlike(found.environment["key"], here["key"]):
+    before, now = ({name: each.get(name) for name in SAME} for each in (found.environment, here))
+    if changes := compare.unlike(before, now):
         raise BenchError(
             f"{folder} was begun under other conditions: {'; '.join(changes)}. "
             "Rounds of both cannot be mixed: start a new run with bench run"
         )
     boots.install(contestants)
+    with results.writer(folder) as lines:
+        lines.append("resume", time=datetime.now(UTC).isoformat(timespec="seconds"), revision=here["revision"])
     return _carry_out(found, progress)
 
 
@@ -69,7 +70,7 @@ def _warn_of_neighbours(progress: Progress) -> None:
     """Before minutes are spent on rounds that will not count."""
     share, programs = machine.busy()
     if share > FOREIGN:
-        progress.phase(
+        progress.note(
             f"warning: other programs use {share:.0%} of the machine's CPU time now: {', '.join(programs)}. "
             "Rounds that they disturb do not count, unless --keep-noisy"
         )
@@ -78,9 +79,11 @@ def _warn_of_neighbours(progress: Progress) -> None:
 def arrivals(plan: Plan) -> Arrivals:
     """How requests of this plan arrive. Raises BenchError."""
     try:
-        return Arrivals.parse(plan.arrivals)
-    except (ValueError, OSError) as error:
+        found = Arrivals.parse(plan.arrivals)
+        _ = found.own_rate  # a trace that cannot be read is told before anything is started
+    except ValueError as error:
         raise BenchError(str(error)) from None
+    return found
 
 
 def _materials(plan: Plan) -> tuple[shared_models.Model, list[Strategy]]:
@@ -96,7 +99,20 @@ def _materials(plan: Plan) -> tuple[shared_models.Model, list[Strategy]]:
 
 
 def _carry_out(begun: Run, progress: Progress) -> Run:
-    """Make all missing rounds of a run, new or resumed."""
+    """Make all missing rounds of a run, new or resumed; whatever ends it early, say what it leaves."""
+    try:
+        _make_missing(begun, progress)
+    except BaseException:
+        kept = len(Run.load(begun.folder).rounds)
+        if kept:
+            progress.note(f"kept {kept} rounds; go on with: bench resume {begun.folder}")
+        else:  # nothing was measured: nothing is lost
+            shutil.rmtree(begun.folder)
+        raise
+    return Run.load(begun.folder)
+
+
+def _make_missing(begun: Run, progress: Progress) -> None:
     plan = begun.plan
     model, contestants = _materials(plan)
     missing = begun.missing()
@@ -108,7 +124,6 @@ def _carry_out(begun: Run, progress: Progress) -> Run:
             with boots.booted(plan, questions, order, place, progress) as arms:
                 _prepare(Run.load(begun.folder), arms, boot, lines, progress)
                 _Session(Run.load(begun.folder), model, arms, boot, lines, progress).make(numbers)
-    return Run.load(begun.folder)
 
 
 def _shuffled(items: Sequence[Strategy], seed: int, boot: int) -> list[Strategy]:
@@ -130,7 +145,8 @@ def _prepare(known: Run, arms: Sequence[Arm], number: int, lines: Journal, progr
     if known.rate is None:
         share = float(f"{LOAD_SHARE * min(capacity.values()):.4g}")  # more digits would pretend
         rate = known.plan.rate or arrivals(known.plan).own_rate or share
-        _require_reasonable(rate, known.plan.seconds)
+        if not known.plan.concurrency:
+            _require_reasonable(rate, known.plan.seconds)
         lines.append("rate", rate=rate)
 
 
@@ -176,7 +192,7 @@ class _Session:
         made = Round(number, attempt, self.boot, seed, tuple(found), found, in_process, cpu_us, noise)
         self.lines.append("round", **fields_of(made))
         if noise and not plan.keep_noisy:
-            self.progress.phase(f"round {number} does not count: {noise}")
+            self.progress.note(f"round {number} does not count: {noise}")
         return plan.keep_noisy or not noise
 
     def _order(self, number: int) -> list[Arm]:
@@ -195,12 +211,21 @@ class _Session:
         np.save(file, schedule)
         return schedule
 
+    def _compared(self, arm: Arm, schedule: Schedule | None, seed: int) -> tuple[int, ...]:
+        """Which requests of the counted window have their answers compared: a seeded sample."""
+        if schedule is None:  # as many as a slow turn of this arm will surely have
+            capacity = self.run.capacity(arm.name)
+            counted = np.arange(1.5 * capacity * LEAD_SECONDS, capacity * (LEAD_SECONDS + self.run.plan.seconds) / 2)
+        else:
+            counted = np.flatnonzero(schedule >= LEAD_SECONDS)
+        random = np.random.default_rng(seed)
+        chosen = random.choice(counted, min(COMPARED, len(counted)), replace=False)
+        return tuple(chosen.astype(int).tolist())
+
     def _turn(self, arm: Arm, number: int, attempt: int, schedule: Schedule | None, seed: int) -> Figures:
         plan = self.run.plan
-        sent = COMPARED if schedule is None else len(schedule)
-        keep = np.random.default_rng(seed).choice(sent, min(COMPARED, sent), replace=False)
-        job = arm.job(plan.seconds, plan.concurrency or plan.connections, tuple(keep.tolist()))
-        outturn, changed = arm.drive(replace(job, raw=plan.raw), schedule)
+        job = arm.job(plan.seconds, plan.concurrency or plan.connections, self._compared(arm, schedule, seed))
+        outturn, changed = arm.drive(job, schedule)
         if plan.raw:
             outturn.records.save(results.turn_file(self.run.folder, number, attempt, arm.name))
         return figures.of_round(
@@ -208,8 +233,15 @@ class _Session:
             batch=plan.batch,
             memory=memory(arm.server.pids),
             processes_changed=changed,
-            wrong=arm.questions.wrong(outturn.answers, protocols.get(arm.server.strategy.protocol)),
+            wrong=_wrong(arm, outturn),
             schedule=schedule,
             ceiling=self.run.pilots[arm.name].ceiling,
             server_cpus=len(arm.placement.servers or ()) or machine.cores(),
         )
+
+
+def _wrong(arm: Arm, outturn: Outturn) -> str:
+    """What is wrong with the answers that were to be compared; "" where all are right."""
+    if outturn.records.answered() and not outturn.answers:
+        return "none of the answers could be compared"
+    return arm.questions.wrong(outturn.answers, protocols.get(arm.server.strategy.protocol))

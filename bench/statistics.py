@@ -8,9 +8,9 @@ holds as far as rounds are independent.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ RESAMPLES = 10_000
 EXACT_UNITS = 16  # up to here all 2**n flips are tried
 SEED = 20_150_731  # any; fixed so that a result read again says the same
 _POWER_SETS = 2_000  # simulated for the power of a small test: its standard error is then at most 0.011
+_Z_POWER = 0.8416  # the normal quantile of POWER
 _POWER_UNITS = 12  # beyond, the noncentral t distribution gives the sign-flip test's power within 0.02
 
 Values = NDArray[np.float64]
@@ -41,12 +42,29 @@ class Comparison:
     sd: float  # of the units' log-ratios; inf below two units
     mde: float  # smallest change, as a share (0.1 is 10 %), that is found 4 times in 5; inf where none can be
     missing: int = 0  # pairs left out because a figure was not known (too few requests, say)
-    infinite: int = 0  # pairs left out because failed requests made exactly one of the two infinite
+    infinite_above: int = 0  # pairs left out because failed requests made the arm's figure infinite, not the base's
+    infinite_below: int = 0  # and the base's, not the arm's
 
     @property
     def screening(self) -> bool:
         """Too few boots, so that rounds stand in for them."""
         return self.unit == "round"
+
+    @property
+    def infinite(self) -> int:
+        """Pairs left out because failed requests made exactly one of the two infinite."""
+        return self.infinite_above + self.infinite_below
+
+    def inverted(self) -> Self:
+        """The base against the arm."""
+        return replace(
+            self, ratio=_inverse(self.ratio), low=_inverse(self.high), high=_inverse(self.low),
+            infinite_above=self.infinite_below, infinite_below=self.infinite_above,
+        )  # fmt: skip
+
+
+def _inverse(ratio: float) -> float:
+    return 1 / ratio if ratio else math.inf
 
 
 def log_ratio(value: float | None, base: float | None) -> float:
@@ -56,12 +74,12 @@ def log_ratio(value: float | None, base: float | None) -> float:
     return math.nan if math.isinf(value) and math.isinf(base) else math.log(value) - math.log(base)
 
 
-def compare(d: Sequence[Sequence[float]], *, comparisons: int = 1, seed: int = SEED) -> Comparison:
+def compare(d: Sequence[Sequence[float]], *, comparisons: int = 1, sesoi: float = 0.0, seed: int = SEED) -> Comparison:
     """Compare by log-ratios `d`: for each boot, those of its rounds, as `log_ratio` makes them.
 
     Boots weigh the same whatever their number of rounds (a resumed run has short ones). Pairs without a finite ratio
-    are left out and counted. `comparisons` is the number of tests in the same family: the mde allows for Holm's first
-    step among them. The same `d` and `seed` give the same result.
+    are left out and counted. The mde allows for Holm's first step among `comparisons` tests of one family, and for
+    `sesoi`, the change (as a share) that the point must exceed. The same `d` and `seed` give the same result.
     """
     units, unit = units_of(d)
     pairs = [pair for boot in d for pair in boot]
@@ -75,9 +93,10 @@ def compare(d: Sequence[Sequence[float]], *, comparisons: int = 1, seed: int = S
         units=len(units),
         unit=unit,
         sd=sd,
-        mde=smallest_change(len(units), sd, LEVEL / comparisons),
+        mde=smallest_change(len(units), sd, LEVEL / comparisons, sesoi),
         missing=sum(map(math.isnan, pairs)),
-        infinite=sum(map(math.isinf, pairs)),
+        infinite_above=pairs.count(math.inf),
+        infinite_below=pairs.count(-math.inf),
     )
 
 
@@ -176,10 +195,15 @@ def fewest_units(level: float) -> int:
     return max(2, math.ceil(math.log2(2 / level) - 1e-9))
 
 
-def smallest_change(n: int, sd: float, level: float = LEVEL) -> float:
-    """The smallest change, as a share, that n units of that standard deviation show 4 times in 5; inf if none."""
+def smallest_change(n: int, sd: float, level: float = LEVEL, sesoi: float = 0.0) -> float:
+    """The smallest change, as a share, that n units of that standard deviation show 4 times in 5; inf if none.
+
+    The test must find it, and its point estimate must come out beyond `sesoi`, the smallest effect of interest.
+    """
     effect = detectable(n, level)
-    return math.inf if math.isinf(effect) else math.expm1(sd * effect)
+    if math.isinf(effect):
+        return math.inf
+    return math.expm1(max(sd * effect, math.log1p(sesoi) + _Z_POWER * sd / math.sqrt(n)))
 
 
 @lru_cache(maxsize=2048)

@@ -47,7 +47,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Everything, for run.json; `bench.results.dumps` makes it strict JSON."""
         run = fields_of(self.run) | {"folder": self.run.folder.name, "summary": self.summary}
-        return {"screening": self.run.plan.screening, "complete": not self.run.missing(), **run}
+        return {"screening": self.run.screening, "complete": not self.run.missing(), **run}
 
 
 def _latency(_: Plan) -> list[Column]:
@@ -141,7 +141,7 @@ def headline(result: Result) -> str:
     """What was done, in one line."""
     run, plan = result.run, result.run.plan
     return (
-        ("SCREENING: " if plan.screening else "")
+        ("SCREENING: " if run.screening else "")
         + ("INCOMPLETE: " if run.missing() else "")
         + f"{run.environment['model']['name']} version {run.version}, {scenario(run)}, "
         + f"{plan.boots} boot{'s' * (plan.boots > 1)} x {plan.rounds} round{'s' * (plan.rounds > 1)} "
@@ -160,9 +160,8 @@ def scenario(run: Run) -> str:
         kind = "Server scenario, " if plan.arrivals == "poisson" else ""
         return f"{kind}{Arrivals.parse(plan.arrivals).label} at {run.rate or 0:,.1f}/s ({source})"
     if plan.concurrency == 1:
-        return "SingleStream scenario, closed loop of one client"
-    kind = "Offline scenario, " if plan.batch > 1 else ""
-    return f"{kind}closed loop of {plan.concurrency} clients: response times say nothing about an open one"
+        return f"{'Multi' if plan.batch > 1 else 'Single'}Stream scenario, closed loop of one client"
+    return f"closed loop of {plan.concurrency} clients: response times say nothing about an open one"
 
 
 def notes_below(result: Result) -> list[str]:
@@ -173,6 +172,7 @@ def notes_below(result: Result) -> list[str]:
     return [
         "Response times count from the intended send time, service times from the sending; all are medians of rounds.",
         *([f"{summary.dropped} of {made} rounds did not count: {run.dropped[-1].noise}"] if summary.dropped else []),
+        *([f"Resumed {run.resumed} times: these rounds are of several sittings"] if run.resumed else []),
         *merged(summary.findings),
         *(["More about each finding: bench explain CODE"] if summary.findings else []),
         *(f"{row.name}: {row.budget}" for row in summary.rows),

@@ -8,9 +8,9 @@ two one-sided tests, 1987).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Literal, Self
 
 from bench.statistics import LEVEL, SEED, Comparison, compare, fewest_units, holm, log_ratio, units_of
 
@@ -35,9 +35,13 @@ class Verdict:
 
     def __str__(self) -> str:
         c = self.comparison
-        interval = f"[{ratio_text(c.low)}, {ratio_text(c.high)}]"
-        judged = f"p {p_text(self.p_holm)}: {self.word}{_left_out(c)}"
+        judged = f"p {p_text(self.p_holm)}: {self.word}{_left_out(c)}{', screening' * c.screening}"
+        interval = interval_text(c.low, c.high)
         return f"{self.figure}: {self.arm} {ratio_text(c.ratio)} of {self.base} {interval}, {judged}"
+
+    def inverted(self) -> Self:
+        """The same, said of the base against the arm."""
+        return replace(self, arm=self.base, base=self.arm, comparison=self.comparison.inverted())
 
 
 def log_ratios(arm: Nested, base: Nested) -> list[list[float]]:
@@ -59,7 +63,7 @@ def _family(figure: str, arms: Mapping[str, ByFigure], sesoi: float, seed: int) 
     pairs = list(combinations([arm for arm in arms if figure in arms[arm]], 2))
     ratios = {(base, arm): log_ratios(arms[arm][figure], arms[base][figure]) for base, arm in pairs}
     known = {pair: d for pair, d in ratios.items() if len(units_of(d)[0])}
-    found = {pair: compare(d, comparisons=len(known), seed=seed) for pair, d in known.items()}
+    found = {pair: compare(d, comparisons=len(known), sesoi=sesoi, seed=seed) for pair, d in known.items()}
     adjusted = holm([comparison.p for comparison in found.values()])
     return [
         Verdict(figure, arm, base, comparison, p, _word(comparison, p, math.log1p(sesoi)))
@@ -68,13 +72,17 @@ def _family(figure: str, arms: Mapping[str, ByFigure], sesoi: float, seed: int) 
 
 
 def _word(comparison: Comparison, p: float, least: float) -> Word:
-    """`least`: the smallest log-ratio of interest. Rounds in which only one arm failed say nothing for either."""
+    """`least`: the smallest log-ratio of interest.
+
+    A round in which only one arm failed is an infinite ratio. It is left out of the interval and the test, which does
+    no harm where it points the same way; where it points the other way, an arm that fails in its slow rounds would look
+    fast by the rest. Arms of which one fails are never equivalent.
+    """
     low, point, high = math.log(comparison.low or math.ulp(0)), math.log(comparison.ratio), math.log(comparison.high)
-    if comparison.infinite:
-        return "not distinguishable"
-    if p < LEVEL and abs(point) > least and not low <= 0 <= high:
+    against = comparison.infinite_below if point > 0 else comparison.infinite_above
+    if p < LEVEL and abs(point) > least and not low <= 0 <= high and not against:
         return "different"
-    if -least < low and high < least:
+    if -least < low and high < least and not comparison.infinite:
         return "equivalent"
     return "not distinguishable"
 
@@ -86,7 +94,8 @@ def opposite(first: Verdict, second: Verdict) -> bool:
     """
     if first.figure != second.figure or {first.arm, first.base} != {second.arm, second.base}:
         raise ValueError(f"expected verdicts on one pair in one figure; found '{first}' and '{second}'")
-    sides = [(v.comparison.ratio > 1) == (v.arm == first.arm) for v in (first, second)]
+    aligned = second if second.arm == first.arm else second.inverted()
+    sides = [each.comparison.ratio > 1 for each in (first, aligned)]
     return first.word == second.word == "different" and sides[0] != sides[1]
 
 
@@ -136,7 +145,8 @@ def seen(family: Sequence[Verdict]) -> str:
     if math.isinf(worst.mde):
         comparisons = "1 comparison takes" if len(family) == 1 else f"{len(family)} comparisons take"
         return f"{figure}: {units} cannot show a difference: {comparisons} {fewest_units(LEVEL / len(family))} or more"
-    return f"{figure}: differences from {worst.mde:.0%} on are found 4 times in 5 by {units}"
+    least = f"{worst.mde:.0%}" if worst.mde >= 0.0995 else f"{worst.mde:.1%}"  # 5.0%: of interest, 5.4%: seen
+    return f"{figure}: differences from {least} on are found 4 times in 5 by {units}"
 
 
 def _left_out(c: Comparison) -> str:
@@ -147,6 +157,11 @@ def _left_out(c: Comparison) -> str:
 def ratio_text(ratio: float) -> str:
     """Two decimals, or two digits where those say too little."""
     return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.2f}" if ratio >= 0.095 else f"{ratio:.2g}"
+
+
+def interval_text(low: float, high: float) -> str:
+    """An interval of ratios."""
+    return f"[{ratio_text(low)}, {ratio_text(high)}]"
 
 
 def p_text(p: float) -> str:

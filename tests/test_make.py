@@ -67,6 +67,9 @@ def test_a_new_strategy_needs_no_other_edit(copy: Path) -> None:
     assert re.search(r"^\W*x\b", timed.stdout, re.MULTILINE)
 
 
-def test_the_bench_takes_every_active_strategy_by_itself() -> None:
-    done = make("-n", "bench")
-    assert re.search(r"bench run\s+--quick$", done.stdout.strip())
+def test_the_bench_finds_its_arms_by_itself() -> None:
+    assert re.search(r"bench run\s+--quick$", make("-n", "bench").stdout.strip())
+    assert re.search(
+        r"bench run flask bentoml\s+--boots 8$",
+        make("-n", "bench", "STRATEGIES=flask bentoml", "BOOTS=8").stdout.strip(),
+    )

@@ -115,7 +115,6 @@ class Arrivals:
         if kind == "gamma":
             return cls(kind, cv=_cv(detail))
         if kind == "trace" and detail:
-            read_trace(Path(detail))
             return cls(kind, file=Path(detail))
         raise ValueError(f"expected arrivals poisson, constant, gamma:CV (as gamma:2) or trace:FILE, found {text!r}")
 
@@ -131,7 +130,10 @@ class Arrivals:
 
     @property
     def own_rate(self) -> float | None:
-        """Requests/s of a trace as it was recorded; None for the other kinds, which come at any rate."""
+        """Requests/s of a trace as it was recorded; None for the other kinds, which come at any rate.
+
+        Raises ValueError when its file is no trace.
+        """
         if self.kind != "trace":
             return None
         times = read_trace(self.file)

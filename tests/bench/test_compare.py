@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from bench.agreement import lines as agreement, repeats
 from bench.compare import Bound, Change, changes, lines, missing, regressions, unlike
+from bench.statistics import Comparison
+from bench.verdict import Verdict, Word, verdicts
 
 CHANGE = Change("flask", "p50", 1.2, 1.1, 1.3, 0.01, 8, 8, screening=False)
 
@@ -56,7 +59,11 @@ def test_few_boots_in_either_run_make_a_screening_of_rounds() -> None:
 def test_one_round_says_nothing() -> None:
     (found,) = changes(run(1.0, 1, 1), run(2.0, 1, 1))
     assert (found.low, found.high, found.p) == (0, math.inf, 1)
-    assert not regressions([found], [Bound.parse("p50>+10%")])
+    (broken,) = regressions([found], [Bound.parse("p50>+10%")])
+    assert broken == (
+        "p50>+10%: cannot be judged: flask p50: 2.00 of before [0, inf], p 1, screening; repeat both runs with more "
+        "boots (--boots 6 or more), and where a round has too few requests for the figure, with longer ones (--seconds)"
+    )
 
 
 def test_unknown_values_are_left_out_and_failed_rounds_counted() -> None:
@@ -117,14 +124,30 @@ def test_a_loss_of_everything_is_no_bound() -> None:
         (0.9, 0.80, 1.01, "p50<-2%", False),
         (1.2, 1.1, 1.3, "p50<-2%", False),
         (1.01, 1.005, 1.02, "p50>+0%", True),
-        (math.nan, 0, math.inf, "p50>+0%", False),
+        (math.nan, math.nan, math.nan, "p50>+0%", True),  # nothing is known of one run
+        (1.0, 0, math.inf, "p50>+10%", True),  # too little is known of one run
+        (1.0, 0, math.inf, "achieved<-2%", False),  # but not of this figure
     ],
 )
 def test_a_bound_is_broken_by_the_point_and_the_interval(
     ratio: float, low: float, high: float, bound: str, broken: bool
 ) -> None:
     change = replace(CHANGE, ratio=ratio, low=low, high=high)
-    assert bool(regressions([change], [Bound.parse(bound)])) is broken
+    other = replace(CHANGE, figure="achieved", ratio=1.0, low=0.99, high=1.01)
+    assert bool(regressions([change, other], [Bound.parse(bound)])) is broken
+
+
+def test_a_bound_that_cannot_be_judged_is_broken() -> None:
+    """Otherwise a run too short to say anything would pass."""
+    unknown: dict[str, Any] = {"flask": {"p50": [[None, None]] * 8}}
+    for old, new in ((run(1.0), unknown), (unknown, run(1.0)), (unknown, unknown), (run(1.0, 1, 1), run(1.0))):
+        broken = regressions(changes(old, new), [Bound.parse("p50>+10%")])
+        assert len(broken) == 1
+        assert broken[0].startswith("p50>+10%: cannot be judged: flask p50: ")
+    always_failed = changes(run(math.inf), run(math.inf))  # no more than before, and no ratio
+    assert "cannot be judged" in regressions(always_failed, [Bound.parse("p50>+10%")])[0]
+    failed_once = changes(run(1.0), run(1.0) | {"flask": {"p50": [[math.inf], [1.0]]}})
+    assert "cannot be judged" not in regressions(failed_once, [Bound.parse("p50>+10%")])[0]  # broken, for what it is
 
 
 def test_new_failures_break_every_bound_of_their_figure() -> None:
@@ -168,3 +191,54 @@ def test_differences_of_comparability_keys() -> None:
         "locks.flask was 1, is absent",
         "locks.fastapi was absent, is 2",
     ]
+
+
+def said(ratio: float, low: float, high: float, word: Word = "different", pair: str = "flask fastapi") -> Verdict:
+    arm, base = pair.split()
+    return Verdict("CPU", arm, base, Comparison(ratio, low, high, 0.01, 8, "boot", 0.05, 0.1), 0.01, word)
+
+
+OLD = said(1.58, 1.51, 1.69)
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (said(1.55, 1.49, 1.62), "1.55 [1.49, 1.62] now: intervals overlap, verdicts agree"),
+        (said(1.40, 1.30, 1.50), "1.40 [1.30, 1.50] now: intervals apart, verdicts agree"),
+        (said(0.62, 0.59, 0.66), "0.62 [0.59, 0.66] now: intervals apart, OPPOSITE VERDICTS"),
+        (said(0.62, 0.59, 0.66, pair="fastapi flask"), "1.61 [1.52, 1.69] now: intervals overlap, verdicts agree"),
+        (said(1.61, 1.51, 1.70, pair="fastapi flask"), "0.62 [0.59, 0.66] now: intervals apart, OPPOSITE VERDICTS"),
+        (
+            said(1.50, 0.97, 2.00, "not distinguishable"),
+            "1.50 [0.97, 2.00] now: intervals overlap, different before, not distinguishable now",
+        ),
+        (
+            said(1.50, 0, math.inf, "not distinguishable", "fastapi flask"),
+            "0.67 [0, inf] now: intervals overlap, different before, not distinguishable now",
+        ),
+    ],
+)
+def test_two_runs_agree_or_not(now: Verdict, text: str) -> None:
+    assert agreement([OLD], [now])[0] == f"CPU: flask of fastapi 1.58 [1.51, 1.69] before, {text}"
+
+
+def test_agreement_counts_all_pairs() -> None:
+    others = [replace(OLD, figure=figure) for figure in ("p50", "p99")]
+    against = replace(said(0.62, 0.59, 0.66), figure="p50")
+    assert agreement([OLD, others[0]], [OLD, *others])[-1] == "2 pairs: no opposite verdict, 2 of 2 intervals overlap"
+    assert agreement([OLD, others[0]], [OLD, against])[-1] == "2 pairs: 1 opposite verdict, 1 of 2 intervals overlap"
+    assert agreement([OLD], [said(0.6, 0.5, 0.7)])[-1] == "1 pair: 1 opposite verdict, 0 of 1 intervals overlap"
+    assert agreement([others[0], OLD], [against, said(0.6, 0.5, 0.7)])[-1].startswith("2 pairs: 2 opposite verdicts,")
+    assert agreement([OLD], others) == agreement([], []) == []
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.floats(0.5, 2), st.integers(0, 100))
+def test_a_run_agrees_with_itself_whatever_the_order_of_its_arms(level: float, seed: int) -> None:
+    arms = {"a": run(1.0, seed=seed)["flask"], "b": run(level, seed=seed + 1)["flask"]}
+    there, back = verdicts(arms), verdicts(dict(reversed(arms.items())))
+    (same,) = repeats(there, back)
+    assert same.overlaps
+    assert not same.contradicts
+    assert same.now.comparison.ratio == pytest.approx(there[0].comparison.ratio)

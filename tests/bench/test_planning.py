@@ -19,10 +19,10 @@ def test_the_fewest_boots_by_arms(arms: int, boots: int) -> None:
 
 
 def test_a_plan_by_hand() -> None:
-    """Boots alike, rounds of sd 0.1, 13 %: eight boots of one round; minutes are arms x boots x (start + turns)."""
-    (design,) = plan(0.13, 2, CPU, seconds=5, boot_seconds=10)
+    """Boots alike, rounds of sd 0.1, 13 %: eight boots of one round; arms x (pilot + boots x (start + turns))."""
+    (design,) = plan(0.13, 2, CPU, seconds=5, boot_seconds=10, pilot_seconds=8)
     assert (design.boots, design.rounds, design.enough) == (8, 1, True)
-    assert design.minutes == 2 * 8 * 15 / 60
+    assert design.minutes == 2 * (8 + 8 * 15) / 60
     assert design.finds <= 0.13
 
 
@@ -58,7 +58,7 @@ def test_an_impossible_plan_says_what_is_possible() -> None:
 def test_lines() -> None:
     assert lines(plan(0.13, 2, CPU), 0.13, 2) == [
         "To find a difference of 13% between 2 arms (1 comparison in each figure), 80% of the time:",
-        "CPU: --boots 8 --rounds 1, 4 min (sd 0.00 between boots, 0.10 between rounds)",
+        "CPU: --boots 8 --rounds 1, 5 min (sd 0.00 between boots, 0.10 between rounds)",
     ]
     assert "5 arms (10 comparisons in each figure)" in lines(plan(0.13, 5, CPU), 0.13, 5)[0]
 
@@ -107,3 +107,12 @@ def test_spreads_of_a_run() -> None:
     assert list(found) == ["CPU"]
     assert plan(0.5, 2, found)[0].figure == "CPU"
     assert spreads({}) == {}
+
+
+def test_only_what_is_judged_within_a_run_is_planned_for() -> None:
+    """Rates and memory are compared between runs, and have no verdict."""
+    level: list[list[float | None]] = [[1.0, 1.1], [1.2, 1.0]]
+    arms = {name: {"achieved": level, "RSS": level, "p50": level, "CPU": level} for name in "ab"}
+    assert list(spreads(arms)) == ["CPU", "p50"]
+    del arms["b"]["CPU"]
+    assert list(spreads(arms)) == ["p50"]

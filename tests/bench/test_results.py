@@ -1,6 +1,7 @@
 """Which rounds a run still lacks, and what its folder gives back."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def test_a_folder_gives_back_what_was_written(tmp_path: Path) -> None:
     assert (run.plan, run.version, run.names, run.rate) == (plan, "1", ["b", "a"], 40.0)
     assert (run.pilots, run.boots, run.rounds) == ({"a": pilot}, [boot], [a_round(1)])
     assert (run.started, run.capacity("a")) == (1, 900.0)
+
+
+def test_a_screening_has_too_few_boots_that_count() -> None:
+    rounds = [a_round(number, boot=number) for number in range(1, 9)]
+    assert not a_run(rounds, boots=8, per_boot=1).screening
+    assert a_run([replace(each, noise="steal 9 %") for each in rounds[:3]] + rounds[3:], boots=8, per_boot=1).screening
+
+
+def test_a_closed_loop_has_no_rate_to_be_compared_by() -> None:
+    assert replace(a_run([]), rate=40.0).key["requests per second"] == 40.0
+    assert replace(a_run([], concurrency=4), rate=40.0).key["requests per second"] is None
 
 
 def test_two_runs_in_a_second_have_folders_of_their_own(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def liar(tmp_path: Path) -> Liar:
 
 def test_real_strategies_and_a_plain_program(tmp_path: Path) -> None:
     arms = ["flask", "fastapi", "flask:quickstart"]
-    done = bench("run", *arms, *QUICK[:-3], "--keep-noisy", "--json", results=tmp_path)
+    quick = [word for word in QUICK if word not in ("--rate", "100")]
+    done = bench("run", *arms, *quick, "--together", "--json", results=tmp_path)
     found = json.loads(done.stdout)
     rows = {row["name"]: row for table in found["summary"]["tables"] for row in table["rows"]}
     assert list(rows) == arms
@@ -97,7 +98,8 @@ def test_real_strategies_and_a_plain_program(tmp_path: Path) -> None:
 
 
 def test_a_closed_loop_has_no_schedule(tmp_path: Path) -> None:
-    done = bench("run", "flask", *QUICK, "--concurrency", "2", "--no-raw", results=tmp_path)
+    quick = [word for word in QUICK if word not in ("--rate", "100")]
+    done = bench("run", "flask", *quick, "--concurrency", "2", "--no-raw", results=tmp_path)
     assert "closed loop of 2 clients: response times say nothing about an open one" in done.stdout
     (folder,) = tmp_path.iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["journal.jsonl", "run.json"]
@@ -119,7 +121,7 @@ def test_a_killed_run_loses_no_finished_round_and_goes_on(tmp_path: Path) -> Non
     assert after.rounds[: len(before.rounds)] == before.rounds
     assert [each.number for each in after.rounds] == [1, 2, 3]
     assert after.rounds[-1].boot > before.rounds[-1].boot, "a server that was killed cannot go on"
-    assert (after.rate, after.pilots) == (before.rate, before.pilots)
+    assert (after.rate, after.pilots, after.resumed) == (before.rate, before.pilots, 1)
     assert json.loads(done.stdout)["complete"] is True
     again = bench("resume", str(folder))
     assert Run.load(folder) == after, "nothing is left to do"
@@ -130,7 +132,7 @@ def test_a_run_of_another_machine_is_not_mixed_with_this_one(tmp_path: Path) -> 
     folder = results.create(tmp_path, Plan(("flask",), model="iris"), "iris", "1", OTHER_MACHINE)
     compared = bench("compare", str(folder), str(folder))
     assert compared.returncode == 2
-    assert "expected two runs with finished rounds of one arm at least" in compared.stderr
+    assert "no finished round yet" in compared.stderr
     refused = bench("resume", str(folder))
     assert refused.returncode == 2
     assert "was begun under other conditions: " in refused.stderr
@@ -212,6 +214,11 @@ def processes_with(word: str) -> list[psutil.Process]:
         (("compare", "nowhere", "nowhere"), "expected the folder of a run"),
         (("compare", "a", "b", "--fail-if", "p50>10"), "argument --fail-if: expected a bound such as p50>+10%"),
         (("plan", "--effect", "3%"), "expected an effect above 5%"),
+        (
+            ("run", "flask", "--arrivals", "trace:nowhere"),
+            "expected a text file with one arrival time in seconds a line",
+        ),
+        (("run", "flask", "--concurrency", "2", "--rate", "9"), "leave --rate and --arrivals out"),
         (("explain", "GENERATOR_LAT"), "did you mean GENERATOR_LATE?"),
     ],
 )

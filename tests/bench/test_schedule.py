@@ -133,7 +133,7 @@ def test_a_trace_keeps_its_shape(tmp_path: Path) -> None:
 def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "trace").write_text(text)
     with pytest.raises(ValueError, match=r"expected .*trace"):
-        Arrivals.parse(f"trace:{tmp_path / 'trace'}")
+        _ = Arrivals.parse(f"trace:{tmp_path / 'trace'}").own_rate
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(0, 1), (-1, 1), (1, 0), (float("nan"), 1), (float("inf"), 1)])
@@ -163,6 +163,7 @@ def test_arrivals_of_a_trace(tmp_path: Path) -> None:
     arrivals = Arrivals.parse(f"trace:{file}")
     assert arrivals.label == "arrivals of monday.txt"
     assert np.array_equal(arrivals.schedule(10, 2, 1), trace(file, 10, 2))
+    assert arrivals.own_rate == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
@@ -175,4 +176,4 @@ def test_other_words_are_refused_with_what_was_expected(text: str) -> None:
 
 def test_a_trace_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a text file.*nowhere"):
-        Arrivals.parse("trace:/nowhere")
+        _ = Arrivals.parse("trace:/nowhere").own_rate

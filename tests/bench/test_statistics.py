@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from bench.statistics import boots_of, compare, detectable, fewest_units, holm, log_ratio, power, sign_flip, units_of
+from bench.statistics import (
+    boots_of,
+    compare,
+    detectable,
+    fewest_units,
+    holm,
+    log_ratio,
+    power,
+    sign_flip,
+    smallest_change,
+    units_of,
+)
 
 values = st.floats(-3, 3).map(lambda x: round(x, 6))
 runs = st.lists(st.lists(values, min_size=1, max_size=3), min_size=1, max_size=9)
@@ -80,8 +91,22 @@ def test_a_pair_without_a_ratio(value: float | None, base: float | None, expecte
 
 def test_pairs_that_are_left_out_are_counted() -> None:
     found = compare([[0.1, math.nan], [0.2, math.inf], [math.nan], [-math.inf, 0.3]])
-    assert (found.missing, found.infinite, found.units) == (2, 2, 3)
+    assert (found.missing, found.infinite_above, found.infinite_below, found.units) == (2, 1, 1, 3)
+    assert found.infinite == 2
     assert found.ratio == pytest.approx(math.exp(0.2))
+
+
+def test_a_comparison_the_other_way_round() -> None:
+    d = [[x] for x in (*np.random.default_rng(8).normal(0.3, 0.1, 8), math.inf)]
+    there, back = compare(d), compare([[-x] for (x,) in d])
+    turned = there.inverted()
+    assert turned.ratio == pytest.approx(back.ratio)
+    assert turned.low == pytest.approx(back.low, rel=0.01)  # equal but for the resamples
+    assert turned.high == pytest.approx(back.high, rel=0.01)
+    assert (turned.infinite_above, turned.infinite_below) == (0, 1)
+    assert (turned.p, turned.sd, turned.units) == (back.p, back.sd, back.units)
+    alone = compare([[0.5]]).inverted()
+    assert (alone.low, alone.high) == (0, math.inf)
 
 
 def test_nothing_known_says_nothing() -> None:
@@ -162,3 +187,12 @@ def test_more_comparisons_leave_less_to_see() -> None:
     mdes = [compare(d, comparisons=n).mde for n in (1, 3, 6, 10)]
     assert mdes[:3] == sorted(mdes[:3])
     assert mdes[3] == math.inf  # eight boots cannot reach 0.005
+
+
+def test_what_is_found_is_of_interest_too() -> None:
+    """Below the smallest effect of interest nothing is called different, however quiet the boots are."""
+    assert smallest_change(8, 0.0, sesoi=0.05) == pytest.approx(0.05)
+    assert smallest_change(8, 0.01, sesoi=0.05) > 0.05
+    assert smallest_change(8, 0.3, sesoi=0.05) == smallest_change(8, 0.3)  # the test is the harder of the two
+    assert smallest_change(5, 0.0, sesoi=0.05) == math.inf
+    assert compare([[0.2]] * 8, sesoi=0.05).mde == pytest.approx(0.05)

@@ -106,7 +106,7 @@ def test_unequal_budgets_are_separate_tables() -> None:
         ({"arrivals": "gamma:2"}, "version 1, gamma arrivals (CV 2) at"),
         ({"concurrency": 1}, "SingleStream scenario, closed loop of one client"),
         ({"concurrency": 8}, "version 1, closed loop of 8 clients"),
-        ({"concurrency": 8, "batch": 64}, "Offline scenario, closed loop of 8 clients"),
+        ({"concurrency": 1, "batch": 8}, "MultiStream scenario, closed loop of one client"),
     ],
 )
 def test_a_scenario_has_the_name_that_mlperf_gives_it(plan: dict[str, Any], words: str) -> None:

@@ -72,12 +72,34 @@ def test_scale_does_not_matter() -> None:
 
 def test_pairs_that_cannot_be_made_are_named_and_failures_are_not_judged() -> None:
     """An arm that fails in its slow rounds would look fast by the others."""
-    base, it = arm(100), arm(61)
+    base, it = arm(100, JITTER * 2), arm(61, JITTER * 2)
     base["CPU"][0][0] = None
     assert str(verdicts({"base": base, "it": it})[0]).endswith("different (1 unknown pair left out)")
     it["CPU"][1][0] = it["CPU"][2][0] = math.inf
     text = str(verdicts({"base": base, "it": it})[0])
     assert text.endswith("not distinguishable (1 unknown and 2 infinite pairs left out)")
+
+
+def slow_and_failing(failing: str) -> str:
+    """`it`, 20 times slower in 15 boots; in the 16th, one of the two failed."""
+    arms = {"base": arm(1, JITTER * 2), "it": arm(20, JITTER[::-1] * 2)}
+    arms[failing]["CPU"][-1][0] = math.inf
+    return str(verdicts(arms)[0])
+
+
+def test_a_failed_round_hides_no_difference_that_it_confirms() -> None:
+    text = slow_and_failing("it")
+    assert text.startswith("CPU: it 20.01 of base [")
+    assert text.endswith(": different (1 infinite pair left out)")
+    assert slow_and_failing("base").endswith(": not distinguishable (1 infinite pair left out)")
+
+
+@pytest.mark.parametrize("failing", ["base", "it"])
+def test_an_arm_that_fails_is_not_equivalent_to_one_that_does_not(failing: str) -> None:
+    arms = {"base": arm(100, (*JITTER, 1.0)), "it": arm(100, (*JITTER[::-1], 1.0))}
+    assert verdicts(arms)[0].word == "equivalent"
+    arms[failing]["CPU"][-1][0] = math.inf
+    assert verdicts(arms)[0].word == "not distinguishable"
 
 
 def test_a_figure_that_an_arm_never_has_gets_no_verdict() -> None:
@@ -139,7 +161,14 @@ def test_lines_show_the_first_arm_as_base_the_groups_and_what_could_be_seen() ->
 
 def test_a_screening_says_so() -> None:
     found = verdicts({"a": arm(1, JITTER[:5]), "b": arm(2, JITTER[:5])})
+    assert str(found[0]).endswith(", p 0.062: not distinguishable, screening")
     assert verdict.seen(found) == "CPU: 5 rounds (screening) cannot show a difference: 1 comparison takes 6 or more"
+
+
+def test_what_is_seen_is_never_below_the_smallest_effect_of_interest() -> None:
+    arms = {"base": arm(100), "it": arm(130)}  # the same jitter: no scatter of the ratios
+    assert verdict.seen(verdicts(arms)) == "CPU: differences from 5.0% on are found 4 times in 5 by 8 boots"
+    assert verdict.seen(verdicts(arms, sesoi=0.2)) == "CPU: differences from 20% on are found 4 times in 5 by 8 boots"
 
 
 def test_opposite_verdicts() -> None:
