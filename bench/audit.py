@@ -33,6 +33,7 @@ CLEAR: Final = (1.08, 1.25)  # medians of CPU and rate below which they do: half
 CERTAIN: Final = (1.6, 3.0)  # and above which: four times the bounds
 ENOUGH: Final = 1.5  # unique inputs for each request that a window had so far: none is to come twice
 FEWEST, MOST = 500, 20_000
+MOST_BYTES: Final = 64_000_000  # of unique inputs at a time; of large ones fewer are asked, and come twice if need be
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,11 @@ def _settled(found: CacheAudit) -> bool:
 def unique(inputs: Sequence[Batch], count: int, random: np.random.Generator) -> list[Batch]:
     """`count` new batches of the shape of the first: each position drawn from the goldens' values at that position.
 
-    So all values stay in their domain, and their text is as long in the mean.
+    So all values stay in their domain, and their text is as long in the mean. No more than fit into MOST_BYTES.
     """
     rows = np.concatenate(list(inputs))
     values = rows.reshape(len(rows), -1)
-    batch = len(inputs[0])
+    count, batch = min(count, max(1, MOST_BYTES // inputs[0].nbytes)), len(inputs[0])
     picks = random.integers(len(values), size=(count * batch, values.shape[1]))
     drawn = np.take_along_axis(values, picks, axis=0).reshape(count, batch, *rows.shape[1:])
     return list(drawn)

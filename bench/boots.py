@@ -99,8 +99,7 @@ def prepare(arm: Arm, number: int, progress: Progress) -> Boot:
     progress.phase(f"check the answers of {arm.name}")
     _check(arm)
     progress.phase(f"warm up {arm.name}")
-    pids, log = arm.server.pids, arm.log_size
-    before = cpu_ns(pids)
+    before, log = cpu_ns(arm.server.pids), arm.log_size
     records = [_saturate(arm)]
     while sum(len(each.outcome) for each in records) < WARM_UP_REQUESTS and len(records) < WARM_UPS:
         records.append(_saturate(arm))
@@ -113,7 +112,7 @@ def prepare(arm: Arm, number: int, progress: Progress) -> Boot:
         raise BenchError(f"{arm.name} answered nothing in its warm-up ({records[-1].errors()}); read {arm.server.log}")
     requests = sum(len(each.outcome) for each in records)
     kept = sum(each.counters.opened for each in records) < requests / 2
-    used = budget.read(pids, before, cpu_ns(pids), arm.log_size - log, requests, connection_kept=kept)
+    used = budget.read(before, cpu_ns(arm.server.pids), arm.log_size - log, requests, connection_kept=kept)
     ready, first = arm.server.ready_seconds, arm.server.first_seconds * 1e3
     return Boot(arm.name, number, ready, first, capacity, warm_up, used)
 

@@ -11,6 +11,8 @@ from typing import Final
 
 import psutil
 
+from bench.resources import Spent
+
 WORKER_SHARE: Final = 0.1  # of the busiest process's CPU time: less is a master that only watches
 LINE: Final = 20  # bytes: the shortest line of an access log has a method, a path and a status
 NATIVE_THREADS: Final = (
@@ -52,19 +54,19 @@ class Budget:
 
 
 def read(
-    pids: Sequence[int],
-    cpu_before: Mapping[int, int],
-    cpu_after: Mapping[int, int],
+    cpu_before: Mapping[int, Spent],
+    cpu_after: Mapping[int, Spent],
     log_growth_bytes: int,
     requests: int,
     *,
     connection_kept: bool,
 ) -> Budget:
-    """The budget of a server of these processes, from what they did in a window of so many requests.
+    """The budget of a server, from what its processes did in a window of so many requests.
 
-    `cpu_before` and `cpu_after` in ns by process, as resources.cpu_ns reads them at both ends of the window.
+    `cpu_before` and `cpu_after` as resources.cpu_ns reads them at both ends of the window, of the processes that the
+    server has then: workers may be others by its end. What a master has reaped is its workers' work, not its own.
     """
-    spent = {pid: cpu_after[pid] - cpu_before.get(pid, 0) for pid in pids if pid in cpu_after}
+    spent = {pid: after.own - (cpu_before[pid].own if pid in cpu_before else 0) for pid, after in cpu_after.items()}
     most = max(spent.values(), default=0)
     workers = [process for pid in spent if spent[pid] >= WORKER_SHARE * most and (process := _process(pid))]
     return Budget(

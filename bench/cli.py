@@ -97,7 +97,7 @@ def _valid(run: Run, which: str) -> tuple[dict[str, ByFigure], list[str]]:
     """The figures of the arms whose rows are valid, and a line for each that is void."""
     void = {row.name for row in summary.summarise(run).rows if row.void}
     figures = summary.by_arm(run)
-    valid = {arm: figures[arm] for arm in figures if arm not in void}
+    valid: dict[str, ByFigure] = {arm: figures[arm] for arm in figures if arm not in void}
     return valid, [f"{arm} is VOID in the {which} run" for arm in figures if arm in void]
 
 
@@ -107,10 +107,8 @@ def _verdicts(run: Run) -> list[Verdict]:
 
 def _changed(old: Run, new: Run) -> list[str]:
     """What differs between the two runs and may explain a change."""
-    one, other = (
-        {name: run.environment.get(name) for name in ("revision", "locks", "sources", "libraries")}
-        for run in (old, new)
-    )
+    names = ("revision", "locks", "sources", "libraries")
+    one, other = ({name: run.environment.get(name) for name in names} for run in (old, new))
     return [f"changed: {each}" for each in compare.unlike(one, other)]
 
 
@@ -127,8 +125,15 @@ def _plan(arguments: argparse.Namespace) -> int:
         seconds, arms = seconds or run.plan.seconds, arms or len(run.names)
     turn = (seconds or options.DEFAULTS.seconds) + TURN_SECONDS
     try:
-        designs = planning.plan(arguments.effect, arms or 2, spreads, seconds=turn,
-                                boot_seconds=BOOT_SECONDS, pilot_seconds=PILOT_SECONDS, sesoi=arguments.sesoi)  # fmt: skip
+        designs = planning.plan(
+            arguments.effect,
+            arms or 2,
+            spreads,
+            seconds=turn,
+            boot_seconds=BOOT_SECONDS,
+            pilot_seconds=PILOT_SECONDS,
+            sesoi=arguments.sesoi,
+        )
     except ValueError as error:
         raise BenchError(str(error)) from None
     print("\n".join(planning.lines(designs, arguments.effect, arms or 2)))

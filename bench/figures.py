@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench import arrivals, stationarity
 from bench.arrivals import Delivered
-from bench.bottleneck import Side, ran_out
+from bench.bottleneck import Side, ran_out, server_busy
 from bench.load.histogram import Distribution
 from bench.load.records import Records
 from bench.load.schedule import Schedule
@@ -61,8 +61,8 @@ class Figures:
     rss_mb: float  # of all server processes; pages that they share count in each
     pss_mb: float | None  # the same with shared pages divided among their users
     engine_busy: float  # the engine's share of one CPU
-    server_busy: float  # the server's share of the CPUs that it may use
-    foreign: float  # share of the machine's CPU time that neither server nor engine used
+    server_busy: float  # the server's share of the CPUs that its workers can use
+    foreign: float  # share of the machine's CPU time that neither servers nor engine used
     steal: float  # share of the machine's CPU time that the hypervisor gave to others
     pressure: float  # share of the time in which some process of the machine waited for a CPU (PSI)
     in_flight: float  # mean number of requests under way, sampled by a timer,
@@ -75,8 +75,9 @@ class Figures:
     dispersion: float | None = None  # and its index of dispersion relative to the schedule's
     ceiling: float | None = None  # requests/s of the same engine against the null server
     drift: float | None = None  # log(median response in the second half of the window / in the first), perhaps infinite
-    processes_changed: bool = False  # a server process ended or began, so CPU time is missing
+    processes_changed: bool = False  # a server process ended or began
     wrong: str = ""  # the first wrong answer among those compared
+    bystanders: float = 0.0  # share of the machine's CPU time that the other arms' servers used, who were not asked
 
     @property
     def load(self) -> float | None:
@@ -99,16 +100,21 @@ def of_round(
     schedule: Schedule | None = None,
     ceiling: float | None = None,
     server_cpus: int = 1,
+    workers: int = 1,
 ) -> Figures:
-    """The figures of a timed turn. `schedule` as it was saved (None: closed loop); `ceiling` in requests/s."""
+    """The figures of a timed turn. `schedule` as it was saved (None: closed loop); `ceiling` in requests/s.
+
+    `server_cpus`: those that the server may run on; `workers`: its processes that work.
+    """
     counters = records.counters
     requests, answered = records.requests(), records.answered()
     offered, achieved = requests / counters.seconds, _achieved(records)
-    machine = counters.window_ns * max(counters.cpus, 1)
+    machine, bystanders = counters.window_ns * max(counters.cpus, 1), counters.bystander_cpu_ns
     shares = {
         "engine_busy": counters.engine_cpu_ns / counters.window_ns,
-        "server_busy": counters.server_cpu_ns / (counters.window_ns * server_cpus),
-        "foreign": max(0, counters.busy_ns - counters.server_cpu_ns - counters.engine_cpu_ns) / machine,
+        "server_busy": server_busy(counters.server_cpu_ns / counters.window_ns, server_cpus, workers),
+        "foreign": max(0, counters.busy_ns - counters.server_cpu_ns - bystanders - counters.engine_cpu_ns) / machine,
+        "bystanders": bystanders / machine,
         "steal": counters.steal_ns / machine,
     }
     load, kept = offered / ceiling if ceiling else None, achieved / offered if offered else 1.0
@@ -132,7 +138,7 @@ def of_round(
         in_flight_error=counters.in_flight_error if records.totals else 0.0,
         cap_reached=counters.cap_reached,
         resent=counters.resent,
-        ran_out=ran_out(**shares, load=load, kept=kept),
+        ran_out=ran_out(**shares, load=load, kept=kept, closed=schedule is None),
         arrival_p=arrived.p if arrived else None,
         dispersion=arrived.dispersion if arrived else None,
         ceiling=ceiling,

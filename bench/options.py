@@ -123,7 +123,7 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("arrivals", str, "poisson, constant, gamma:CV (bursts: CV above 1) or trace:FILE (send times, a line each)"),
     ("rate", amount, "requests/s, the same for all arms; otherwise 40 %% of the slowest arm's capacity"),
     ("concurrency", count, "a closed loop of so many clients instead of arrivals: each waits for its answer"),
-    ("workers", count, "server processes per arm; more than one leaves the CPUs to the system"),
+    ("workers", count, "server processes per arm; as many as there are CPUs leave the engine none of its own"),
     ("batch", count, "predictions in a request"),
     ("seed", seed, "of schedules and orders"),
     ("connections", count, "that the engine may open"),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import psutil
 
@@ -15,21 +15,49 @@ LINUX: bool = sys.platform == "linux"
 PRESSURE = Path("/proc/pressure/cpu")
 
 
-def cpu_ns(pids: Iterable[int]) -> dict[int, int]:
-    """CPU time, user and system, of each live process in ns; processes that are gone are left out.
+class Spent(NamedTuple):
+    """CPU time, user and system, of a process since it began, in ns."""
+
+    own: int
+    reaped: int  # of its children that have ended and been waited for, and of theirs
+
+
+_NOTHING = Spent(0, 0)
+
+
+def family(pids: Iterable[int]) -> set[int]:
+    """These processes and all that descend from them; takes about a ms."""
+    found = set(pids)
+    for pid in set(found):
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(pid).ppid() not in found:
+                found.update(child.pid for child in psutil.Process(pid).children(recursive=True))
+    return found
+
+
+def cpu_ns(pids: Iterable[int]) -> dict[int, Spent]:
+    """What each live process has spent; processes that are gone are left out.
 
     On Linux from the per-process CPU clock, exact to the ns where /proc counts ticks of 10 ms.
     """
     spent = {}
     for pid in pids:
         with contextlib.suppress(OSError, psutil.Error):
-            spent[pid] = (_clock_ns(pid) if LINUX else _psutil_ns(pid)) + _reaped_ns(pid)
+            spent[pid] = Spent(_clock_ns(pid) if LINUX else _psutil_ns(pid), _reaped_ns(pid))
     return spent
 
 
-def cpu_between(before: Mapping[int, int], after: Mapping[int, int]) -> int:
-    """CPU time in ns that the processes alive at both readings spent between them."""
-    return sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
+def cpu_between(before: Mapping[int, Spent], after: Mapping[int, Spent]) -> int:
+    """CPU time in ns that a family of processes spent between two readings of all who were alive.
+
+    A process that is new at the second reading began with nothing. The time of one that has gone is now among what its
+    parent has reaped, with what it had spent before the first reading, which does not count. Where a stranger reaped it
+    its last share is lost.
+    """
+    own = sum(spent.own - before.get(pid, _NOTHING).own for pid, spent in after.items())
+    reaped = sum(spent.reaped - before.get(pid, _NOTHING).reaped for pid, spent in after.items())
+    gone = sum(sum(spent) for pid, spent in before.items() if pid not in after)
+    return own + max(0, reaped - gone)
 
 
 def _clock_ns(pid: int) -> int:
@@ -38,7 +66,7 @@ def _clock_ns(pid: int) -> int:
 
 
 def _reaped_ns(pid: int) -> int:
-    """Of its children that have ended and been waited for, in ticks: a server may work in short-lived helpers."""
+    """In ticks of 10 ms."""
     times = psutil.Process(pid).cpu_times()
     return int((times.children_user + times.children_system) * 1e9)
 
@@ -120,11 +148,11 @@ class Placement:
 
 
 def placement(workers: int) -> Placement:
-    """The last CPU for the engine and the others for the servers, where there are two and one worker to place."""
-    if not hasattr(os, "sched_getaffinity") or workers > 1:
+    """The last CPU for the engine and the others for the servers, where that leaves one for each worker."""
+    if not hasattr(os, "sched_getaffinity"):
         return Placement(None, None)
     cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
+    if len(cpus) <= workers:
         return Placement(None, None)
     return Placement(frozenset(cpus[:-1]), cpus[-1])
 

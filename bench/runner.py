@@ -3,7 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -222,10 +222,16 @@ class _Session:
         chosen = random.choice(counted, min(COMPARED, len(counted)), replace=False)
         return tuple(chosen.astype(int).tolist())
 
+    def _server_cpus(self, arm: Arm) -> int:
+        """How many CPUs the arm can keep busy: no more than it may use, and no more than it has workers."""
+        allowed = len(arm.placement.servers or ()) or machine.cores()
+        return min(allowed, next(boot.budget.workers for boot in reversed(self.run.boots) if boot.arm == arm.name))
+
     def _turn(self, arm: Arm, number: int, attempt: int, schedule: Schedule | None, seed: int) -> Figures:
         plan = self.run.plan
         job = arm.job(plan.seconds, plan.concurrency or plan.connections, self._compared(arm, schedule, seed))
-        outturn, changed = arm.drive(job, schedule)
+        others = tuple(pid for other in self.arms if other is not arm for pid in other.server.pids)
+        outturn, changed = arm.drive(replace(job, bystanders=others), schedule)
         if plan.raw:
             outturn.records.save(results.turn_file(self.run.folder, number, attempt, arm.name))
         return figures.of_round(
@@ -236,7 +242,7 @@ class _Session:
             wrong=_wrong(arm, outturn),
             schedule=schedule,
             ceiling=self.run.pilots[arm.name].ceiling,
-            server_cpus=len(arm.placement.servers or ()) or machine.cores(),
+            server_cpus=self._server_cpus(arm),
         )
 
 

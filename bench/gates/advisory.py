@@ -13,6 +13,7 @@ from bench.gates.neighbourhood import INDICATIVE, noisy
 
 NEAR_CEILING: Final = 0.5  # of the engine's ceiling; a wait of its own begins to show in the tail
 RESENT_SHARE: Final = 0.01
+BYSTANDERS: Final = 0.05  # of the machine's CPU time
 PROMISED: Final = ("p50", "p90", "p95", "p99")  # p99.9 is printed where there are enough, and missed by nobody
 
 
@@ -72,8 +73,16 @@ def _processes(evidence: Evidence) -> Broken | None:
     changed = sum(figures.processes_changed for figures in evidence.rounds)
     if not changed:
         return None
-    advice = "CPU time of processes that are gone is missing: read the server's log for restarts."
+    advice = "Starting them again is in its CPU and response times: read the server's log for restarts."
     return f"server processes ended or began in {changed} rounds", "0", advice
+
+
+def _bystander(evidence: Evidence) -> Broken | None:
+    share = median(figures.bystanders for figures in evidence.rounds)
+    if share <= BYSTANDERS:
+        return None
+    advice = "One of them works when nobody asks it: leave it out, or compare CPU per prediction alone."
+    return f"the other arms' servers used {share:.0%} of the machine's CPU time", f"{BYSTANDERS:.0%}", advice
 
 
 def _disturbed(evidence: Evidence) -> Broken | None:
@@ -93,5 +102,6 @@ GATES: Mapping[str, Gate] = {
     "CAP_REACHED": _cap,
     "RESENT": _resent,
     "PROCESSES_CHANGED": _processes,
+    "BUSY_BYSTANDER": _bystander,
     "INDICATIVE": _disturbed,
 }

@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Final
@@ -23,7 +23,7 @@ from bench.load.records import RAW_RECORDS, Counters
 from bench.load.sampler import Sampler
 from bench.load.schedule import Schedule
 from bench.load.tape import Tape
-from bench.resources import MachineTimes, cpu_between, cpu_ns, machine_times
+from bench.resources import MachineTimes, cpu_between, cpu_ns, family, machine_times
 
 START_DELAY: Final = 50_000_000
 """ns between the decision to start and time zero, enough to lay out the tape, so that the first request is not late."""
@@ -40,6 +40,7 @@ class Meter:
         self._job = job
         self._pool = pool
         self._every = sample_every
+        self._servers, self._bystanders = CpuTime(job.pids), CpuTime(job.bystanders)
         self._begin()
 
     def start(self) -> None:
@@ -50,16 +51,19 @@ class Meter:
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self.sampler = Sampler(loop, lambda: self._pool.in_flight, self._every, self._job.seconds)
-        self._servers, self._engine, self._machine, self._clock = self._read()
+        self._servers.begin()
+        self._bystanders.begin()
+        self._engine, self._machine, self._clock = self._read()
 
     def stop(self) -> dict[str, Any]:
         """The fields of Counters that count from one end to the other."""
-        servers, engine, machine, clock = self._read()
-        machine = machine - self._machine
+        engine, machine, clock = self._read()
+        servers, bystanders, machine = self._servers.spent(), self._bystanders.spent(), machine - self._machine
         in_flight, in_flight_error = self.sampler.stop()
         return {
             "window_ns": clock - self._clock,
-            "server_cpu_ns": cpu_between(self._servers, servers),
+            "server_cpu_ns": servers,
+            "bystander_cpu_ns": bystanders,
             "engine_cpu_ns": engine - self._engine,
             "busy_ns": machine.busy,
             "steal_ns": machine.steal,
@@ -68,8 +72,24 @@ class Meter:
             "in_flight_error": in_flight_error,
         }
 
-    def _read(self) -> tuple[dict[int, int], int, MachineTimes, int]:
-        return cpu_ns(self._job.pids), time.process_time_ns(), machine_times(), monotonic_ns()
+    def _read(self) -> tuple[int, MachineTimes, int]:
+        return time.process_time_ns(), machine_times(), monotonic_ns()
+
+
+class CpuTime:
+    """Of a family of processes; who belongs to it is asked at its making and at its end, not while requests leave."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._pids = family(pids)
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._before = cpu_ns(self._pids)
+
+    def spent(self) -> int:
+        """ns since then, of those who have joined meanwhile too."""
+        return cpu_between(self._before, cpu_ns(family(self._pids)))
 
 
 class Times(Sequence[int]):

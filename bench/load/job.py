@@ -27,7 +27,8 @@ class Job:
     connections: int = 256  # open loop: at most; closed loop: exactly
     timeout: float = 5.0  # seconds from the intended time after which a request has failed
     keep: tuple[int, ...] = ()  # indices of the requests whose whole answers are kept, for comparison
-    pids: tuple[int, ...] = ()  # processes whose CPU time is read at both ends of the window
+    pids: tuple[int, ...] = ()  # the server's: their CPU time, and their children's, is read at both ends of the window
+    bystanders: tuple[int, ...] = ()  # those of the other arms' servers, which should be idle meanwhile
     cpu: int | None = None  # the engine runs on this CPU alone
     uvloop: bool = True  # when it is installed
     raw: bool = True  # keep per-request records, as many as records.RAW_RECORDS; else histograms alone
@@ -53,7 +54,7 @@ class Assignment:
     def load(cls, folder: Path) -> "Assignment":
         stored = json.loads((folder / "job.json").read_text())
         fields: dict[str, Any] = stored["job"]
-        fields |= {key: tuple(fields[key]) for key in ("keep", "pids")}
+        fields |= {key: tuple(fields[key]) for key in ("keep", "pids", "bystanders")}
         data, ends = (folder / "requests.bin").read_bytes(), np.cumsum([0, *stored["sizes"]])
         requests = [data[start:end] for start, end in itertools.pairwise(ends)]
         file = folder / "schedule.npy"

@@ -45,6 +45,7 @@ class Counters:
     seconds: float  # the counted window
     window_ns: int  # from the start of the counted window to the last outcome
     server_cpu_ns: int  # user and system time of the server's processes in the same span
+    bystander_cpu_ns: int  # of the other arms' servers in the same span
     engine_cpu_ns: int  # of the engine in the same span
     opened: int  # connections opened
     connections: int  # connections allowed

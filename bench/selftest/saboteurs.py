@@ -19,7 +19,7 @@ from bench.load.tape import Tape
 
 LATE_NS: Final = 20_000_000
 CLUMP: Final = 10
-LOST_EVERY: Final = 2
+LOST_EVERY: Final = 3
 
 
 def pace_late(loop: asyncio.AbstractEventLoop, times: Sequence[int], fire: Fire) -> Pacer:
@@ -42,7 +42,7 @@ class Bursty(Assignment):
 
 
 class Forgetful(Tape):
-    """The end of every other request is written down as its beginning: its time is lost."""
+    """The end of every third request is written down as its beginning: its time is lost."""
 
     def __init__(self, raw: int, zero: int, start: float) -> None:
         super().__init__(raw, zero, start)

@@ -78,8 +78,15 @@ class Subject:
                   pids=(self.pid,), cpu=self.place.engine)  # fmt: skip
         return launch(job, self.requests, schedule, command=engine)
 
-    def turn(self, rate: float, seconds: float, seed: int, engine: Sequence[str] = ENGINE) -> Turn:
-        """One window of Poisson arrivals, and its figures as a run takes them."""
+    def turn(
+        self,
+        rate: float,
+        seconds: float,
+        seed: int,
+        engine: Sequence[str] = ENGINE,
+        ceiling: float | None = None,
+    ) -> Turn:
+        """One window of Poisson arrivals, and its figures as a run takes them; `ceiling` of the engine, in 1/s."""
         schedule = poisson(rate, LEAD + seconds, seed)
         keep = np.random.default_rng(seed).choice(len(schedule), min(COMPARED, len(schedule)), replace=False)
         outturn = self.drive(seconds, schedule, keep=keep.tolist() if self.material else (), engine=engine)
@@ -90,6 +97,7 @@ class Subject:
             processes_changed=False,
             wrong=self.material.questions.wrong(outturn.answers, v1) if self.material else "",
             schedule=schedule,
+            ceiling=ceiling,
             server_cpus=len(self.place.servers or (0,)),
         )
         return Turn(outturn.records, found)

@@ -43,6 +43,14 @@ def test_unique_inputs_stay_in_the_domain_and_do_not_come_twice(model: str, batc
     assert lengths[0] == pytest.approx(lengths[1], rel=0.02)
 
 
+def test_large_inputs_are_as_many_as_memory_allows() -> None:
+    """A photograph's 600 kB each: not 500, and never none."""
+    photographs = [np.full((1, 3, 224, 224), value, np.float32) for value in (1, 2)]
+    found = unique(photographs, 500, np.random.default_rng(1))
+    assert 0.9 * audit.MOST_BYTES < sum(each.nbytes for each in found) <= audit.MOST_BYTES
+    assert len(unique([np.zeros((110, 3, 224, 224), np.float32)], 500, np.random.default_rng(1))) == 1
+
+
 def test_the_same_seed_draws_the_same_inputs() -> None:
     one, two, other = (np.concatenate(unique(goldens("iris"), 50, np.random.default_rng(seed))) for seed in (1, 1, 2))
     assert np.array_equal(one, two)

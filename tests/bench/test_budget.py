@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,19 +16,19 @@ import pytest
 
 from bench import budget
 from bench.budget import Budget
-from bench.resources import cpu_ns, running_on
+from bench.resources import Spent, cpu_ns, family, running_on
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="affinity and CPU clocks of other processes are Linux's")
 ONE = Budget(workers=1, cpus=1, native_threads="default", access_log=False, threads=4, keep_alive=True)
 SERVER = """
-import os, sys, threading
+import os, select, sys, threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-workers, access_log = int(sys.argv[1]), sys.argv[2] == "True"
+workers, access_log, life = int(sys.argv[1]), sys.argv[2] == "True", int(sys.argv[3])
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        sum(range(40_000))
+        sum(range(400_000 if life else 40_000))
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -38,15 +38,24 @@ class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
-servers = [HTTPServer(("127.0.0.1", 0), Handler) for _ in range(workers)]
-children = []
-for server in servers:  # the parent is a master that only watches
-    if not (pid := os.fork()):
-        threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+def start(server):  # the parent is a master that only watches
+    if pid := os.fork():
+        return pid
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    for _ in range(life):
+        server.handle_request()
+    if not life:
         server.serve_forever()
-    children.append(pid)
+    os._exit(0)
+
+servers = [HTTPServer(("127.0.0.1", 0), Handler) for _ in range(workers)]
+children = {start(server): server for server in servers}
 print(*[server.server_port for server in servers], *children, flush=True)
-sys.stdin.read()
+while not select.select([sys.stdin], [], [], 0.02)[0]:
+    pid, _ = os.waitpid(-1, os.WNOHANG)
+    if pid:
+        server = children.pop(pid)
+        children[start(server)] = server
 """
 
 
@@ -57,8 +66,12 @@ class Running:
         assert process.stdout is not None
         numbers = [int(word) for word in process.stdout.readline().split()]
         self.ports, self.workers = numbers[:workers], numbers[workers:]
-        self.pids = [process.pid, *self.workers]
+        self.master = process.pid
         self.log = log
+
+    @property
+    def pids(self) -> set[int]:
+        return family([self.master])
 
     def ask(self, requests: int, ports: int | None = None) -> Budget:
         before, size = cpu_ns(self.pids), self.log.stat().st_size
@@ -67,10 +80,10 @@ class Running:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
                 assert answer.read() == b"ok"
         growth = self.log.stat().st_size - size
-        return budget.read(self.pids, before, cpu_ns(self.pids), growth, requests, connection_kept=False)
+        return budget.read(before, cpu_ns(self.pids), growth, requests, connection_kept=False)
 
 
-def end(pids: Sequence[int]) -> None:
+def end(pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(pid).kill()
@@ -80,14 +93,14 @@ def end(pids: Sequence[int]) -> None:
 def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     with ExitStack() as stack:
 
-        def begin(workers: int = 1, access_log: bool = False, **env: str) -> Running:
+        def begin(workers: int = 1, access_log: bool = False, life: int = 0, **env: str) -> Running:
             log = tmp_path / "log"
             clean = {key: value for key, value in os.environ.items() if key not in budget.NATIVE_THREADS}
             process = stack.enter_context(subprocess.Popen(
-                [sys.executable, "-c", SERVER, str(workers), str(access_log)], env=clean | env, text=True,
+                [sys.executable, "-c", SERVER, str(workers), str(access_log), str(life)], env=clean | env, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stack.enter_context(log.open("wb"))))  # fmt: skip
             running = Running(process, workers, log)
-            stack.callback(end, running.pids)
+            stack.callback(lambda: end(running.pids))
             return running
 
         yield begin
@@ -105,6 +118,15 @@ def test_a_worker_that_nobody_asked_is_seen_in_another_boot(start: Callable[...,
     idle, busy = running.ask(60, ports=1), running.ask(60)
     assert (idle.workers, busy.workers) == (1, 2)
     assert budget.over([idle, busy, idle]) == busy
+
+
+@linux
+def test_workers_that_are_started_again_and_again_are_as_many(start: Callable[..., Running]) -> None:
+    """Of those that were there before none is left, and what they did their master has reaped."""
+    running = start(2, life=20)
+    before = running.pids
+    assert running.ask(60).workers == 2
+    assert before & running.pids == {running.master}
 
 
 @linux
@@ -129,8 +151,8 @@ def test_an_access_log_grows_with_the_requests(start: Callable[..., Running], ac
 
 
 def test_a_few_lines_are_no_access_log() -> None:
-    assert not budget.read([], {}, {}, 5_000, 1_000, connection_kept=True).access_log
-    assert not budget.read([], {}, {}, 5_000, 0, connection_kept=True).access_log
+    assert not budget.read({}, {}, 5_000, 1_000, connection_kept=True).access_log
+    assert not budget.read({}, {}, 5_000, 0, connection_kept=True).access_log
 
 
 def test_threads_are_of_the_workers(start: Callable[..., Running]) -> None:
@@ -141,7 +163,7 @@ def test_threads_are_of_the_workers(start: Callable[..., Running]) -> None:
 def test_processes_that_are_gone_are_no_error() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
-    found = budget.read([process.pid], {process.pid: 0}, {process.pid: 10**9}, 0, 100, connection_kept=True)
+    found = budget.read({process.pid: Spent(0, 0)}, {process.pid: Spent(10**9, 0)}, 0, 100, connection_kept=True)
     assert (found.workers, found.threads, found.keep_alive) == (1, 0, True)
     assert found.cpus == os.cpu_count()
 

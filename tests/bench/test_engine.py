@@ -1,7 +1,11 @@
 """The engine as a process against real servers: what it stamps, and what it makes of every kind of failure."""
 
+import os
 import resource
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from bench.load.schedule import poisson
 from tests.bench.lab import REQUEST, LabServer, every
 
 Lab = Callable[..., LabServer]
+FORKING = "import os, time\nprint(flush=True)\ntime.sleep(0.7)\nif not os.fork():\n  while True: pass\nos.wait()"
 both_loops = pytest.mark.parametrize("uvloop", [True, False], ids=["uvloop", "asyncio"])
 
 
@@ -48,6 +53,30 @@ def test_closed_loop_never_rests_and_never_exceeds_its_connections(lab: Lab, uvl
     in_flight = np.cumsum(change[np.lexsort((change, moments))])
     assert in_flight.max() == 4
     assert len(records.outcome) >= 4 * 5
+
+
+@pytest.fixture
+def forking() -> Iterator[int]:
+    """A process that starts a child at work, most likely when the window has begun."""
+    command = [sys.executable, "-c", FORKING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_worker_that_began_in_the_window_is_the_servers(lab: Lab, forking: int) -> None:
+    server = lab()
+    counters = server.drive(every(0.02, 75), seconds=1.5, pids=(server.pid, forking)).records.counters
+    assert counters.server_cpu_ns > 0.1e9
+    assert counters.bystander_cpu_ns == 0
+
+
+def test_other_arms_servers_are_told_from_the_server(lab: Lab, forking: int) -> None:
+    counters = lab().drive(every(0.02, 75), seconds=1.5, bystanders=(forking,)).records.counters
+    assert counters.bystander_cpu_ns > 0.1e9
+    assert counters.server_cpu_ns < counters.bystander_cpu_ns
 
 
 def test_the_lead_in_is_recorded_but_not_counted(lab: Lab) -> None:

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from bench import figures
 from bench.arrivals import audit, index_of_dispersion
-from bench.bottleneck import ran_out
+from bench.bottleneck import ran_out, server_busy
 from bench.figures import Figures, Percentiles, median_percentiles, needed, percentiles
 from bench.load.records import NEVER, Counters, Outcome, Records
 from bench.load.schedule import Schedule, poisson
@@ -25,6 +26,7 @@ def counters(**changes: object) -> Counters:
         "seconds": 2.0,
         "window_ns": 2_000_000_000,
         "server_cpu_ns": 600_000,
+        "bystander_cpu_ns": 0,
     }
     fields |= {"engine_cpu_ns": 500_000_000, "opened": 1, "connections": 8, "cap_reached": 0, "resent": 0}
     fields |= {"busy_ns": 0, "steal_ns": 0, "pressure_ns": 0, "cpus": 2, "in_flight": 0.0, "in_flight_error": 0.0}
@@ -147,7 +149,10 @@ def test_shares_of_the_machine() -> None:
     assert (found.server_busy, found.engine_busy) == (0.4, 0.25)
     assert found.foreign == pytest.approx(1.7 / 4)
     assert (found.steal, found.pressure) == (0.025, 0.2)
-    assert of_round(records([0], [1], [Outcome.OK], **used), server_cpus=2).server_busy == 0.2
+    assert of_round(records([0], [1], [Outcome.OK], **used), server_cpus=2).server_busy == 0.4, "one worker has one"
+    assert of_round(records([0], [1], [Outcome.OK], **used), server_cpus=2, workers=2).server_busy == 0.2
+    beside = of_round(records([0], [1], [Outcome.OK], **used, bystander_cpu_ns=1600 * MS))
+    assert (beside.bystanders, beside.foreign) == pytest.approx((0.4, 0.1 / 4)), "other arms' servers are not foreign"
     unknown = of_round(records([0], [1], [Outcome.OK], server_cpu_ns=800 * MS))
     assert unknown.foreign == 0.0
 
@@ -240,8 +245,27 @@ def test_arrivals_of_hardly_any_requests_are_judged_by_their_number() -> None:
     ("changes", "side"),
     [({}, "idle"), ({"engine_busy": 0.8}, "generator"), ({"load": 0.8}, "generator"), ({"foreign": 0.2}, "neighbour"),
      ({"steal": 0.05}, "neighbour"), ({"server_busy": 0.95}, "server"), ({"kept": 0.9}, "server"),
-     ({"kept": 0.9, "engine_busy": 0.9, "foreign": 0.5}, "generator"), ({"kept": 0.9, "foreign": 0.5}, "neighbour")],
+     ({"kept": 0.9, "engine_busy": 0.9, "foreign": 0.5}, "generator"), ({"kept": 0.9, "foreign": 0.5}, "neighbour"),
+     ({"bystanders": 0.2}, "neighbour"), ({"closed": True}, "server"),
+     ({"closed": True, "engine_busy": 0.9}, "generator"), ({"closed": True, "foreign": 0.5}, "neighbour")],
 )  # fmt: skip
-def test_the_side_that_ran_out(changes: dict[str, float], side: str) -> None:
-    quiet = {"engine_busy": 0.1, "load": 0.1, "foreign": 0.02, "steal": 0.0, "server_busy": 0.4, "kept": 1.0}
-    assert ran_out(**(quiet | changes)) == side
+def test_the_side_that_ran_out(changes: dict[str, Any], side: str) -> None:
+    quiet: dict[str, Any] = {"engine_busy": 0.1, "load": 0.1, "foreign": 0.02, "bystanders": 0.0, "steal": 0.0}
+    assert ran_out(**(quiet | {"server_busy": 0.4, "kept": 1.0, "closed": False} | changes)) == side
+
+
+def test_a_closed_loop_is_never_idle() -> None:
+    assert of_round(records([0], [1], [Outcome.OK])).ran_out == "server"
+    assert of_round(records([0], [1], [Outcome.OK]), schedule=np.array([0.0])).ran_out == "idle"
+
+
+@pytest.mark.parametrize(
+    ("used", "cpus", "workers", "share"),
+    [(0.95, 1, 1, 0.95), (0.95, 8, 1, 0.95), (1.2, 8, 1, 1.2), (1.9, 8, 2, 0.95), (1.9, 2, 4, 0.95), (4.0, 8, 1, 0.5),
+     (0.0, 8, 1, 0.0)],
+)  # fmt: skip
+def test_a_server_is_busy_in_terms_of_what_its_workers_can_use(
+    used: float, cpus: int, workers: int, share: float
+) -> None:
+    """A worker of Python threads is at its end with one CPU; native threads that use four of eight are not."""
+    assert server_busy(used, cpus, workers) == pytest.approx(share)

@@ -76,6 +76,7 @@ def late(ms: float, **others: Any) -> dict[str, Any]:
         ("CAP_REACHED", changed(cap_reached=2)),
         ("RESENT", changed(resent=11)),
         ("PROCESSES_CHANGED", changed(processes_changed=True)),
+        ("BUSY_BYSTANDER", changed(bystanders=0.06)),
         ("INDICATIVE", changed(foreign=0.3)),
     ],
 )
@@ -109,6 +110,7 @@ def test_each_gate_trips_on_its_own_fault_and_no_other(code: str, bad: Evidence)
         {"achieved": 397.0},
         {"requests": 299},  # too few for p99.9, which nobody misses
         {"resent": 10},
+        {"bystanders": 0.04},
     ],
 )  # fmt: skip
 def test_what_lies_within_the_bounds_is_no_finding(changes: dict[str, Any]) -> None:
@@ -182,7 +184,7 @@ def test_a_round_is_noisy_when_the_surroundings_of_any_turn_are(changes: dict[st
 def test_no_figure_of_an_arm_makes_a_round_noisy() -> None:
     """Outcome-blind: slow, failing, busy and with many threads of its own that wait for a CPU."""
     bad = replace(GOOD, response=dict.fromkeys(TIMES, 1e4), errors={"timeout": 900}, pressure=0.9, server_busy=1.0,
-                  achieved=1.0, drift=3.0, cpu_us=1e6, engine_busy=0.9, in_flight=200.0)  # fmt: skip
+                  achieved=1.0, drift=3.0, cpu_us=1e6, engine_busy=0.9, in_flight=200.0, bystanders=0.5)  # fmt: skip
     assert gates.noisy([bad]) == ""
 
 

@@ -1,3 +1,4 @@
+import itertools
 import os
 import subprocess
 import sys
@@ -9,9 +10,32 @@ import psutil
 import pytest
 
 from bench import machine, resources
-from bench.resources import Placement, cpu_between, cpu_ns, machine_times, memory, placement, running_on
+from bench.resources import Placement, Spent, cpu_between, cpu_ns, family, machine_times, memory, placement, running_on
 
 SPIN = "import time\nprint(flush=True)\nwhile True: pass"
+RECYCLING = """
+import os, sys, time
+for line in sys.stdin:  # a parent that has one child at a time: each line ends one and starts one that burns 0.3 s
+    if line.startswith("end"):
+        os.close(tell)
+        os.wait()
+    else:
+        hear, tell = os.pipe()
+        ready, done = os.pipe()
+        if not os.fork():
+            os.close(tell)
+            end = time.process_time() + 0.3
+            while time.process_time() < end: pass
+            os.close(done)
+            os.close(ready)
+            os.read(hear, 1)
+            os._exit(0)
+        os.close(done)
+        os.read(ready, 1)
+    print(flush=True)
+"""
+BURNT = 0.3e9
+TICKS = 60e6  # of 10 ms, at both ends, of several processes; and what a fork costs
 linux = pytest.mark.skipif(sys.platform != "linux", reason="CPU clocks and affinity of other processes are Linux's")
 
 
@@ -36,14 +60,13 @@ def test_cpu_time_of_another_process_agrees_with_the_system(spinner: int) -> Non
 def test_the_portable_way_agrees(spinner: int, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = cpu_ns([spinner])
     monkeypatch.setattr(resources, "LINUX", False)
-    assert cpu_ns([spinner])[spinner] == pytest.approx(exact[spinner], abs=100e6)
+    assert cpu_ns([spinner])[spinner].own == pytest.approx(exact[spinner].own, abs=100e6)
 
 
 def test_processes_that_are_gone_are_left_out(spinner: int) -> None:
     psutil.Process(spinner).kill()
     psutil.Process(spinner).wait()
     assert cpu_ns([spinner, os.getpid()]).keys() == {os.getpid()}
-    assert cpu_between({1: 5, 2: 7}, {2: 10, 3: 100}) == 3
     assert memory([spinner]).rss == 0
 
 
@@ -57,10 +80,64 @@ def test_the_work_of_children_that_have_ended_counts() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdin is not None
         assert parent.stdout is not None
-        before = {parent.pid: 0}
+        before = {parent.pid: Spent(0, 0)}
         parent.stdout.readline()
         assert cpu_between(before, cpu_ns([parent.pid])) >= 0.28e9
         parent.stdin.close()
+
+
+@pytest.fixture
+def recycling() -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", RECYCLING]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+def tell(parent: "subprocess.Popen[str]", word: str) -> dict[int, Spent]:
+    """Say it, wait until it is done, and read what the parent and its children have spent."""
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    print(word, file=parent.stdin, flush=True)
+    parent.stdout.readline()
+    return cpu_ns(family([parent.pid]))
+
+
+@linux
+def test_recycled_children_count_in_the_window_in_which_they_worked(recycling: "subprocess.Popen[str]") -> None:
+    idle = cpu_ns(family([recycling.pid]))
+    readings = [idle, *(tell(recycling, word) for word in ("begin", "end", "begin", "end"))]
+    assert [len(reading) for reading in readings] == [1, 2, 1, 2, 1]
+    windows = [cpu_between(one, other) for one, other in itertools.pairwise(readings)]
+    assert windows == pytest.approx([BURNT, 0, BURNT, 0], abs=TICKS), "nobody worked in the second and the last"
+    assert min(windows) >= 0
+    assert sum(windows) == pytest.approx(cpu_between(idle, readings[-1]), abs=TICKS)
+    assert cpu_between(readings[1], readings[3]) == pytest.approx(BURNT, abs=TICKS), "one worked, and two were there"
+
+
+@linux
+def test_a_child_that_a_stranger_reaps_takes_nothing_from_the_others(
+    recycling: "subprocess.Popen[str]", spinner: int
+) -> None:
+    (child,) = tell(recycling, "begin").keys() - {recycling.pid}
+    before = cpu_ns([child, spinner])
+    tell(recycling, "end")
+    after = cpu_ns([child, spinner])
+    assert after.keys() == {spinner}
+    assert cpu_between(before, after) == after[spinner].own - before[spinner].own
+
+
+def test_a_family_are_all_descendants() -> None:
+    code = "import subprocess, sys\nwith subprocess.Popen(['sleep', '30']) as p: print(p.pid, flush=True)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            assert family([parent.pid]) == family([parent.pid, child]) == {parent.pid, child}
+            assert family([child]) == {child}
+        finally:
+            psutil.Process(child).kill()
+    assert family([child]) == {child}, "one that is gone is no error"
+    assert family([]) == set()
 
 
 def test_memory_is_that_of_all_processes(spinner: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
 
-from bench import gates
+from bench import gates, stationarity
 from bench.progress import Progress
 from bench.selftest import command, controls, judge, sabotage
 from bench.selftest.controls import Planned, Tick
@@ -49,6 +49,14 @@ def test_a_saboteur_that_goes_unnoticed_fails() -> None:
     control = case.control(nothing, OF_A_BUSY_MACHINE)
     assert not control.passed
     assert control.figure == "none"
+
+
+def test_saboteurs_are_judged_by_their_load_and_by_rounds_enough_for_a_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An honest run, by an engine that could hardly do more."""
+    monkeypatch.setattr(sabotage, "_ceiling", lambda: 1.1 * sabotage.RATE)
+    control = Case("nobody", "is the load seen?", "GENERATOR_BOUND").control(nothing, OF_A_BUSY_MACHINE)
+    assert control.passed, control
+    assert stationarity.non_stationary([0.5] * sabotage.ROUNDS)[0]
 
 
 def test_the_ceiling_must_be_high() -> None:
