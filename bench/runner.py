@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 import shared_models
-from bench import boots, compare, figures, floor, gates, machine, results
+from bench import boots, budget, compare, figures, floor, gates, machine, results
 from bench.answers import Questions
 from bench.boots import Arm
 from bench.bottleneck import FOREIGN
@@ -222,11 +222,6 @@ class _Session:
         chosen = random.choice(counted, min(COMPARED, len(counted)), replace=False)
         return tuple(chosen.astype(int).tolist())
 
-    def _server_cpus(self, arm: Arm) -> int:
-        """How many CPUs the arm can keep busy: no more than it may use, and no more than it has workers."""
-        allowed = len(arm.placement.servers or ()) or machine.cores()
-        return min(allowed, next(boot.budget.workers for boot in reversed(self.run.boots) if boot.arm == arm.name))
-
     def _turn(self, arm: Arm, number: int, attempt: int, schedule: Schedule | None, seed: int) -> Figures:
         plan = self.run.plan
         job = arm.job(plan.seconds, plan.concurrency or plan.connections, self._compared(arm, schedule, seed))
@@ -242,7 +237,8 @@ class _Session:
             wrong=_wrong(arm, outturn),
             schedule=schedule,
             ceiling=self.run.pilots[arm.name].ceiling,
-            server_cpus=self._server_cpus(arm),
+            server_cpus=len(arm.placement.servers or ()) or machine.cores(),
+            workers=budget.over([boot.budget for boot in self.run.boots if boot.arm == arm.name]).workers,
         )
 
 

@@ -99,7 +99,9 @@ def load(name: str | Path) -> Strategy:
         return strategy
     if variant != "quickstart" or not strategy.quickstart:
         raise StrategyError(f"{name}: the only variant is ':quickstart', where strategy.toml has a quickstart command")
-    return replace(strategy, name=f"{strategy.name}:{variant}", title=f"{strategy.title}, plain", command=strategy.quickstart)
+    return replace(
+        strategy, name=f"{strategy.name}:{variant}", title=f"{strategy.title}, plain", command=strategy.quickstart
+    )
 
 
 def names() -> tuple[str, ...]:
