@@ -44,7 +44,12 @@ def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Run:
     _warn_of_neighbours(progress)
     environment = machine.describe(model, contestants, plan)
     folder = results.create(root, plan, model.name, model.version, environment)
-    return _carry_out(Run.load(folder), progress)
+    try:
+        return _carry_out(Run.load(folder), progress)
+    except BaseException:
+        if not Run.load(folder).rounds:  # nothing was measured: nothing is lost
+            shutil.rmtree(folder)
+        raise
 
 
 def resume(folder: Path, progress: Progress) -> Run:
@@ -103,11 +108,8 @@ def _carry_out(begun: Run, progress: Progress) -> Run:
     try:
         _make_missing(begun, progress)
     except BaseException:
-        kept = len(Run.load(begun.folder).rounds)
-        if kept:
+        if kept := len(Run.load(begun.folder).rounds):
             progress.note(f"kept {kept} rounds; go on with: bench resume {begun.folder}")
-        else:  # nothing was measured: nothing is lost
-            shutil.rmtree(begun.folder)
         raise
     return Run.load(begun.folder)
 
