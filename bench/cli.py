@@ -137,6 +137,8 @@ def _plan(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise BenchError(str(error)) from None
     print("\n".join(planning.lines(designs, arguments.effect, arms or 2)))
+    if not arguments.like:
+        print("The spreads are typical ones of a shared machine; --like FOLDER takes those of a run of yours")
     return 0
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import stats
 
-from bench.statistics import FEWEST_BOOTS, SEED, Values, boots_of, deviations, log_ratio, reach
+from bench.statistics import FEWEST_BOOTS, LEVEL, SEED, Values, boots_of, deviations, log_ratio, reach
 from bench.verdict import ByFigure, Nested, interval_text, p_text, ratio_text
 
 SPLITS = 20_000  # of all boots into old and new: exact to here (8 and 8 boots have 12,870), beyond random
@@ -50,8 +50,9 @@ class Change:
 
     @property
     def judgeable(self) -> bool:
-        """Whether there is a ratio at all, and enough of both runs for an interval."""
-        return self.low > 0 and self.high < math.inf and math.isfinite(self.ratio)
+        """Whether there is a ratio at all, and enough of both runs for an interval and for a p-value below 5 %."""
+        smallest = 2 / math.comb(self.old + self.new, self.old)  # when every value of one run exceeds all of the other
+        return self.low > 0 and self.high < math.inf and math.isfinite(self.ratio) and smallest < LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,4 +199,4 @@ def missing(old: Mapping[str, ByFigure], new: Mapping[str, ByFigure]) -> list[st
 
 def lines(found: Sequence[Change], broken: Sequence[str] = ()) -> list[str]:
     """The comparison for a terminal: all changes, then the broken bounds."""
-    return [*map(str, found), *(f"REGRESSION {each}" for each in broken)]
+    return [*map(str, found), *(f"BROKEN {each}" for each in broken)]

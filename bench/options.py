@@ -106,13 +106,16 @@ def number(kind: type[int] | type[float], least: float, expected: str) -> Callab
 
 def share(text: str) -> float:
     """`5%` or `0.05`."""
-    value = number(float, 0, "a share such as 5%")(text.removesuffix("%"))
+    expected = "a share such as 5% or 0.05"
+    value = number(float, 0, expected)(text.removesuffix("%"))
+    if not text.endswith("%") and value >= 1:
+        raise argparse.ArgumentTypeError(f"expected {expected}, found {text}: is {text}% meant?")
     return float(value / 100 if text.endswith("%") else value)
 
 
 count = number(int, 1, "a whole number from 1 on")
 seed = number(int, 0, "a whole number from 0 on")
-amount = number(float, math.ulp(0), "a number above 0")
+amount = number(float, math.ulp(0), "a finite number above 0")
 DEFAULTS = Plan(arms=())
 _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("model", str, "a model's name, or the folder of your own"),

@@ -158,13 +158,15 @@ class Run:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read a folder. Raises BenchError when it is not the folder of a run."""
+        """Read a folder, or that of this name below results/. Raises BenchError when it is not the folder of a run."""
+        if not folder.exists() and (ROOT / folder).exists():
+            folder = ROOT / folder
         try:
             entries = list(journal.read(folder / _JOURNAL))
         except OSError as error:
             raise BenchError(
-                f"expected the folder of a run, with {_JOURNAL} in it; found {folder} ({error.strerror}). "
-                f"Runs are below {ROOT}"
+                f"expected the folder of a run, with {_JOURNAL} in it; found {folder}, which has none "
+                f"({error.strerror}). Runs are below {ROOT}"
             ) from None
         try:
             return cls._of(folder, entries)

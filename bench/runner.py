@@ -29,19 +29,20 @@ from servelab.strategy import Strategy
 LOAD_SHARE: Final = 0.4  # of the slowest capacity: queues stay short, as they are in healthy operation
 MOST_REQUESTS: Final = 10_000_000  # in one turn
 SAME: Final = ("key", "locks", "sources", "libraries")  # of the environment of a run that is resumed
+MOST_BODY: Final = 16 << 20  # bytes: what a strategy promises to take
 COMPARED: Final = 16  # answers of each timed window that are decoded and compared
 
 
 def run(plan: Plan, progress: Progress, root: Path = results.ROOT) -> Run:
     """Carry the plan out. Raises BenchError, ServelabError and ModelError; leaves no process behind in any case."""
     model, contestants = _materials(plan)
-    Questions.of(model, plan.batch)
+    _require_body(model, plan.batch)
     if rate := plan.rate or arrivals(plan).own_rate:
         _require_reasonable(rate, plan.seconds)
     results.require_writable(root)
     progress.phase(f"environments of {', '.join(plan.arms)}")
     boots.install(contestants)
-    _warn_of_neighbours(progress)
+    _warn_of_neighbours(plan, progress)
     environment = machine.describe(model, contestants, plan)
     folder = results.create(root, plan, model.name, model.version, environment)
     try:
@@ -71,13 +72,15 @@ def resume(folder: Path, progress: Progress) -> Run:
     return _carry_out(found, progress)
 
 
-def _warn_of_neighbours(progress: Progress) -> None:
+def _warn_of_neighbours(plan: Plan, progress: Progress) -> None:
     """Before minutes are spent on rounds that will not count."""
     share, programs = machine.busy()
     if share > FOREIGN:
+        drop = "Rounds that they disturb do not count, unless --keep-noisy"
+        keep = "This run counts rounds that they disturb: trust CPU per prediction alone"
         progress.note(
             f"warning: other programs use {share:.0%} of the machine's CPU time now: {', '.join(programs)}. "
-            "Rounds that they disturb do not count, unless --keep-noisy"
+            + (keep if plan.keep_noisy else drop)
         )
 
 
@@ -150,6 +153,15 @@ def _prepare(known: Run, arms: Sequence[Arm], number: int, lines: Journal, progr
         if not known.plan.concurrency:
             _require_reasonable(rate, known.plan.seconds)
         lines.append("rate", rate=rate)
+
+
+def _require_body(model: shared_models.Model, batch: int) -> None:
+    row = len(protocols.get("v1").encode(model.golden().inputs[:1], model).body)
+    if row * batch > MOST_BODY:
+        raise BenchError(
+            f"expected a batch whose body stays within 16 MiB, about {MOST_BODY // row:,} rows of {model.name}; "
+            f"found --batch {batch}"
+        )
 
 
 def _require_reasonable(rate: float, seconds: float) -> None:

@@ -155,7 +155,11 @@ def scenario(run: Run) -> str:
     """How requests came, with the name that MLPerf Inference gives to it where it has one."""
     plan = run.plan
     if plan.concurrency is None:
-        found = "as recorded" if plan.arrivals.startswith("trace") else "40 % of the slowest capacity"
+        found = (
+            "as recorded, and over again"
+            if plan.arrivals.startswith("trace")
+            else "40 % of the slowest capacity in the first boot"
+        )
         source = "as asked" if plan.rate else found
         kind = "Server scenario, " if plan.arrivals == "poisson" else ""
         return f"{kind}{Arrivals.parse(plan.arrivals).label} at {run.rate or 0:,.1f}/s ({source})"
@@ -171,8 +175,13 @@ def notes_below(result: Result) -> list[str]:
     made = summary.kept + summary.dropped
     return [
         "Response times count from the intended send time, service times from the sending; all are medians of rounds.",
+        "Ran out: who had no CPU time left to give; idle: nobody.",
         *([f"{summary.dropped} of {made} rounds did not count: {run.dropped[-1].noise}"] if summary.dropped else []),
-        *([f"Resumed {run.resumed} times: these rounds are of several sittings"] if run.resumed else []),
+        *(
+            [f"Resumed {'once' if run.resumed == 1 else f'{run.resumed} times'}: these rounds are of several sittings"]
+            if run.resumed
+            else []
+        ),
         *merged(summary.findings),
         *(["More about each finding: bench explain CODE"] if summary.findings else []),
         *(f"{row.name}: {row.budget}" for row in summary.rows),

@@ -105,7 +105,7 @@ def _serve(options: argparse.Namespace) -> int:
     ) as running:  # fmt: skip
         chosen = options.version is None and any("{pinned}" in value for value in who.env.values())
         what = running.model.name + (
-            " in the version that it chooses" if chosen else f" version {running.model.version}"
+            " in the version that it chooses (its log says which)" if chosen else f" version {running.model.version}"
         )
         print(f"{who.title} serves {what} on {running.url} (Ctrl-C stops it)", flush=True)
         return running.wait()

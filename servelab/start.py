@@ -123,7 +123,7 @@ def _usable_port(host: str, port: int) -> int:
         except OSError as error:
             advice = "Is HOST an address of this machine, such as 127.0.0.1?"
             if error.errno == errno.EADDRINUSE:
-                other = port + 100 if port < 60000 else 8100
+                other = port + 1000 if port < 60000 else 9100
                 advice = f"Stop the program that uses it, or choose another: PORT={other} (--port {other})"
             raise StartFailed(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from None
         return int(probe.getsockname()[1])

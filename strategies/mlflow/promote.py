@@ -7,13 +7,18 @@ import registry  # isort: split
 import mlflow
 import prepare
 
+from shared_models import ModelError
+
 
 def main() -> str:
     """Move the alias; returns what it names now."""
     if len(sys.argv) != 3:
         raise SystemExit("expected a model and a version; type: python promote.py mnist 2")
     model, version = sys.argv[1:]
-    prepare.ensure(model)
+    try:
+        prepare.ensure(model)
+    except ModelError as error:
+        raise SystemExit(f"expected a registered model or the folder of one; found {model}: {error}") from None
     mlflow.set_tracking_uri(registry.tracking_uri())
     name = registry.registered_name(model)
     try:

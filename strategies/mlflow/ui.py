@@ -16,5 +16,6 @@ print(f"MLflow's tracking UI: http://127.0.0.1:{port} (Ctrl-C ends it)", flush=T
 # One worker, and none of the processes that run jobs for generative models.
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 where = ["--host", "127.0.0.1", "--port", port, "--backend-store-uri", registry.tracking_uri()]
-server = [sys.executable, "-m", "mlflow", "server", "--workers", "1", *where]
+quiet = ["--uvicorn-opts", "--log-level warning"]
+server = [sys.executable, "-m", "mlflow", "server", "--workers", "1", *quiet, *where]
 os.execv(server[0], server)  # noqa: S606 - every argument is ours

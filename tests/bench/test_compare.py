@@ -178,7 +178,7 @@ def test_lines() -> None:
     broken = regressions([CHANGE], [Bound.parse("p50>+10%")])
     assert lines([CHANGE], broken) == [
         "flask p50: 1.20 of before [1.10, 1.30], p 0.01",
-        "REGRESSION p50>+10%: flask p50: 1.20 of before [1.10, 1.30], p 0.01",
+        "BROKEN p50>+10%: flask p50: 1.20 of before [1.10, 1.30], p 0.01",
     ]
 
 
@@ -242,3 +242,11 @@ def test_a_run_agrees_with_itself_whatever_the_order_of_its_arms(level: float, s
     assert same.overlaps
     assert not same.contradicts
     assert same.now.comparison.ratio == pytest.approx(there[0].comparison.ratio)
+
+
+def test_two_boots_of_each_can_break_no_bound_and_hold_none() -> None:
+    """Even where every value of one run exceeds all of the other, p is 2 / 6."""
+    old = {"flask": {"p50": [[1.0], [1.01]]}}
+    (change,) = changes(old, {"flask": {"p50": [[1.0], [1.02]]}})
+    assert not change.judgeable
+    assert "cannot be judged" in regressions([change], [Bound.parse("p50>+10%")])[0]

@@ -101,7 +101,7 @@ def test_unequal_budgets_are_separate_tables() -> None:
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        ({}, "Server scenario, Poisson arrivals at 400.0/s (40 % of the slowest capacity)"),
+        ({}, "Server scenario, Poisson arrivals at 400.0/s (40 % of the slowest capacity in the first boot)"),
         ({"rate": 400.0}, "(as asked)"),
         ({"arrivals": "gamma:2"}, "version 1, gamma arrivals (CV 2) at"),
         ({"concurrency": 1}, "SingleStream scenario, closed loop of one client"),
