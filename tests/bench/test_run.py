@@ -219,7 +219,7 @@ def processes_with(word: str) -> list[psutil.Process]:
             "expected a text file with one arrival time in seconds a line",
         ),
         (("run", "flask", "--concurrency", "2", "--rate", "9"), "leave --rate and --arrivals out"),
-        (("explain", "GENERATOR_LAT"), "did you mean GENERATOR_LATE?"),
+        (("explain", "GENERATOR_LAT"), "Did you mean GENERATOR_LATE?"),
     ],
 )
 def test_a_mistake_is_one_clear_message(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
