@@ -203,7 +203,7 @@ def processes_with(word: str) -> list[psutil.Process]:
         (("run", "flask", "--rate", "0.1", "--seconds", "1"), "is 0.1 requests a turn; expected 1 to 10,000,000"),
         (("run", "flask", "--rate", "1e300"), "requests a turn; expected 1 to 10,000,000"),
         (("run", "flask", "--boots", "0"), "argument --boots: expected a whole number from 1 on, found 0"),
-        (("run", "flask", "--seconds", "-1"), "argument --seconds: expected a number above 0, found -1"),
+        (("run", "flask", "--seconds", "-1"), "argument --seconds: expected a finite number above 0, found -1"),
         (("run", "flask", "--seconds", "soon"), "argument --seconds"),
         (("run", "flask", "--json", "--csv"), "not allowed with argument"),
         (("run", "flask", "--arrivals", "posson"), "bench: expected arrivals poisson, constant, gamma:CV"),
