@@ -134,7 +134,9 @@ def lines(found: Sequence[Verdict], grouped: Mapping[str, Sequence[Sequence[str]
         family = [each for each in found if each.figure == figure]
         result += [str(each) for each in family if each.base == family[0].base]
         sets = " ".join(f"[{', '.join(clique)}]" for clique in grouped[figure])
-        result += [f"{figure} in groups that cannot be told apart, least first: {sets}", seen(family)]
+        if any(math.isfinite(each.comparison.mde) for each in family):  # else nothing could have been told apart
+            result.append(f"{figure} in groups that cannot be told apart, least first: {sets}")
+        result.append(seen(family))
     return result
 
 

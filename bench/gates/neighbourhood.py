@@ -54,5 +54,5 @@ def unequal(groups: Sequence[tuple[str, Sequence[str]]]) -> list[Finding]:
     if len(groups) < 2:
         return []
     advice = "Rows of different tables do not compare: give every arm the same, or compare within a table."
-    others = f"as the other tables: {'; '.join(words for words, _ in groups)}"
+    others = f"one for all, found {'; '.join(words for words, _ in groups)}"
     return [Finding("UNEQUAL_BUDGET", arm, words, others, advice) for words, arms in groups for arm in arms]
