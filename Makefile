@@ -27,7 +27,7 @@ help:  ## this list
 	  test ! -f "$${folder}ui.py" || printf '  make %-22s %s\n' "$$name-ui" "browse what $$title keeps (PORT)"; done
 
 bench: $(VENV)/.bench  ## compare web frameworks on MNIST, a screening (MODEL=iris, STRATEGIES="flask mlflow"); BOOTS=8 decides
-	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(BOOTS),--boots $(BOOTS) $(if $(ROUNDS),--rounds $(ROUNDS)),--quick)
+	@$(RUN)/bench run $(STRATEGIES) $(OPTIONS) $(if $(BOOTS)$(ROUNDS),$(if $(BOOTS),--boots $(BOOTS)) $(if $(ROUNDS),--rounds $(ROUNDS)),--quick)
 
 bench-engine: $(VENV)/.bench  ## the load engine's own speed, beside wrk and Locust where they are installed
 	@$(RUN)/python -m bench.load.speed

@@ -6,8 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 import servelab
 import shared_models
 from bench import audit, budget, figures, stationarity
@@ -17,12 +15,11 @@ from bench.errors import BenchError
 from bench.load.ceiling import ceiling
 from bench.load.job import Job, Outturn
 from bench.load.launch import launch
-from bench.load.records import Outcome, Records
+from bench.load.records import Records
 from bench.load.schedule import Schedule
 from bench.progress import Progress
 from bench.resources import Placement, cpu_ns, running_on
 from bench.results import Boot, Pilot, Plan
-from bench.stationarity import Series
 from servelab import conformance, environment, protocols
 from servelab.errors import ConformanceError, RequestFailed
 from servelab.strategy import Strategy
@@ -103,10 +100,10 @@ def prepare(arm: Arm, number: int, progress: Progress) -> Boot:
     records = [_saturate(arm)]
     while sum(len(each.outcome) for each in records) < WARM_UP_REQUESTS and len(records) < WARM_UPS:
         records.append(_saturate(arm))
-    warm_up = stationarity.warm_up(_latencies(records[-1]))
+    warm_up = stationarity.warm_up(records[-1].times("service", 0))
     if not warm_up.stationary:
         records.append(_saturate(arm))
-        warm_up = stationarity.warm_up(_latencies(records[-1]))
+        warm_up = stationarity.warm_up(records[-1].times("service", 0))
     capacity = figures.capacity(records[-1])
     if not capacity:
         raise BenchError(f"{arm.name} answered nothing in its warm-up ({records[-1].errors()}); read {arm.server.log}")
@@ -132,15 +129,12 @@ def _saturate(arm: Arm) -> Records:
     return arm.drive(job)[0].records
 
 
-def _latencies(records: Records) -> Series:
-    """Service times in ns, infinite where they failed, in the order of sending, the lead-in included."""
-    return np.where(records.outcome == Outcome.OK, (records.done - records.sent).astype(np.float64), np.inf)
-
-
 def pilot(arm: Arm, plan: Plan, progress: Progress) -> Pilot:
     """How near the generator comes to its own limit with these bodies, and whether the server remembers answers."""
     progress.phase(f"ceiling of the generator with the requests of {arm.name}")
     outturn, _ = arm.drive(replace(arm.job(0.2, 1, keep=(0,)), lead=0.0))
+    if 0 not in outturn.answers:
+        raise BenchError(f"{arm.name} gave no whole answer ({outturn.records.errors()}); read {arm.server.log}")
     answer = bytes(Answer.parse(outturn.answers[0]).body)
     most = ceiling(arm.requests[0], answer, plan.concurrency or SATURATING, CEILING_SECONDS, arm.placement)
     progress.phase(f"does {arm.name} remember answers?")
