@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from bench.results import Plan
+from servelab import environment
 from servelab.strategy import Strategy
 from shared_models import Model
 
@@ -36,7 +37,7 @@ def describe(model: Model, strategies: Sequence[Strategy], plan: Plan) -> dict[s
         "libraries": {name: _version(name) for name in LIBRARIES},
         "revision": _revision(),
         "model": identity,
-        "locks": {strategy.name: _sha256(strategy.requirements) for strategy in strategies},
+        "locks": {strategy.name: _sha256(environment.of(strategy).requirements) for strategy in strategies},
         "sources": {strategy.name: _sources(strategy.folder) for strategy in strategies},
         "key": {
             "machine": {"cpu": cpu_model(), "cores": cores(), "system": platform.platform(), "governor": _governor()},

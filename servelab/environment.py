@@ -17,7 +17,7 @@ import uv
 
 from servelab.errors import EnvironmentFailed
 from servelab.paths import ROOT, STRATEGIES, home
-from servelab.strategy import Strategy
+from servelab.strategy import REQUIRED_OF_COMPOSED, Strategy
 
 MARKER = "complete.json"
 UV = os.fsdecode(uv.find_uv_bin())  # of the toolkit's own lock, so every machine builds with the same one
@@ -111,8 +111,28 @@ class Environment:
         return {"lock": lock, "python": python, "platform": f"{sys.platform}-{platform.machine()}", "root": str(ROOT)}
 
 
+class Toolkit(Environment):
+    """The environment that this very program runs in."""
+
+    __slots__ = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return Path(sys.prefix)
+
+    def ready(self) -> bool:
+        """It runs this line."""
+        return True
+
+
 def of(strategy: Strategy) -> Environment:
-    """The environment of a strategy, on the toolkit's own Python where the strategy takes that, else on its newest."""
+    """The environment of a strategy, on the toolkit's own Python where the strategy takes that, else on its newest.
+
+    A strategy without a lock file of its own runs in the toolkit's environment.
+    """
+    if not strategy.requirements.exists() and strategy.required_files == REQUIRED_OF_COMPOSED:
+        return Toolkit("toolkit", ROOT / "requirements.txt")
     python = THIS_PYTHON if THIS_PYTHON in strategy.python else max(strategy.python)
     folder = strategy.folder
     # Two folders of one name must not tear down each other's environment.

@@ -54,7 +54,7 @@ def serve(
         "pinned": version or "",
     }
     values |= {"model": str(what.folder.resolve()) if is_brought(what) else what.name}
-    values |= {"state": str(home() / "state" / who.name)}
+    values |= {"state": str(home() / "state" / who.name), "toolkit": str(Path(sys.executable).parent)}
     job = (_image_job if image else _venv_job)(who, values)
     job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
     job["env"][supervisor.COOKIE] = uuid.uuid4().hex

@@ -14,9 +14,11 @@ from servelab.paths import STRATEGIES
 
 Family = Literal["web framework", "serving library", "graph", "batch", "edge", "cloud contract", "pipeline"]
 Capability = Literal["batching", "grpc", "metrics", "openapi", "image upload", "multi-model", "versions"]
-PLACEHOLDERS = frozenset({"address", "host", "port", "model", "version", "pinned", "workers", "state"})
+PLACEHOLDERS = frozenset({"address", "host", "port", "model", "version", "pinned", "workers", "state", "toolkit"})
 REQUIRED_FILES = ("strategy.toml", "server.py", "quickstart.py", "requirements.in", "requirements.txt", "Dockerfile",
                   "README.md")  # fmt: skip
+# What the toolkit runs, out of parts that are strategies themselves.
+REQUIRED_OF_COMPOSED = ("strategy.toml", "README.md")
 FORBIDDEN_PORT = 5000  # macOS answers it with AirPlay
 
 
@@ -56,6 +58,8 @@ class Strategy:
     python: tuple[Literal["3.11", "3.12"], ...]
     status: Literal["active", "legacy", "archived"]
     tier: Literal[0, 1, 2]
+    # Of an A/B test: an answer is right when it is that of any one of these versions.
+    versions: tuple[str, ...] = ()
     lesson: str = ""
     stop: Literal["main", "group"] = "main"
     quickstart: tuple[str, ...] = ()
@@ -69,8 +73,13 @@ class Strategy:
 
     @property
     def requirements(self) -> Path:
-        """The lock file: every package with its hashes."""
+        """The lock file, every package with its hashes; without one, the toolkit's own environment runs the strategy."""
         return self.folder / "requirements.txt"
+
+    @property
+    def required_files(self) -> tuple[str, ...]:
+        """The files that its folder must have."""
+        return REQUIRED_OF_COMPOSED if self.family in ("graph", "pipeline") else REQUIRED_FILES
 
     def routes(self, protocol: str, model: str) -> tuple[Route, ...]:
         """The routes that speak this dialect for this model."""

@@ -18,8 +18,8 @@ def test_discovery_reads_the_folders() -> None:
 
 @pytest.mark.parametrize("name", strategies.names())
 def test_each_folder_has_every_required_file(name: str) -> None:
-    folder = strategies.load(name).folder
-    assert [file for file in strategies.REQUIRED_FILES if not (folder / file).is_file()] == []
+    strategy = strategies.load(name)
+    assert [file for file in strategy.required_files if not (strategy.folder / file).is_file()] == []
 
 
 def test_ports_differ() -> None:
