@@ -73,7 +73,7 @@ class Strategy:
 
     @property
     def requirements(self) -> Path:
-        """The lock file, every package with its hashes; without one, the toolkit's own environment runs the strategy."""
+        """The lock file, every package with its hashes; without one, the strategy runs in the toolkit's."""
         return self.folder / "requirements.txt"
 
     @property
