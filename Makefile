@@ -10,6 +10,9 @@ FITS   = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
             $$p -c '$(FITS)' 2>/dev/null && { command -v $$p; break; }; done)
 
+# Test files beside each other: most of their time they wait for servers to start and stop.
+BESIDE = -n 3 --dist loadfile
+
 # MODEL, VERSION, PORT, HOST, WORKERS for serve-%; MODEL, STRATEGIES, BOOTS, ROUNDS for bench.
 OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION)')
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
@@ -36,7 +39,7 @@ selftest: $(VENV)/.bench  ## does the bench find what it must, and nothing else?
 	@$(RUN)/bench selftest
 
 test: $(VENV)/.test  ## run every test
-	@$(RUN)/pytest
+	@$(RUN)/pytest $(BESIDE)
 
 lint: $(VENV)/.test  ## ruff, mypy --strict for the toolkit and per strategy, hadolint
 	$(RUN)/ruff check
