@@ -5,6 +5,18 @@ Importing this package loads numpy alone; onnxruntime loads with the first model
 
 from shared_models.card import Card, Tensor
 from shared_models.errors import InvalidInput, ModelError
-from shared_models.model import Golden, Model, available, load
+from shared_models.model import Golden, Model, available, load, load_card
+from shared_models.preprocessor import Preprocessor
 
-__all__ = ["Card", "Golden", "InvalidInput", "Model", "ModelError", "Tensor", "available", "load"]
+__all__ = [
+    "Card",
+    "Golden",
+    "InvalidInput",
+    "Model",
+    "ModelError",
+    "Preprocessor",
+    "Tensor",
+    "available",
+    "load",
+    "load_card",
+]

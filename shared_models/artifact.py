@@ -58,14 +58,25 @@ def libraries(*names: str) -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
+def noisy(labels: NDArray[Any], share: float, seed: int) -> NDArray[Any]:
+    """Labels, (N,), of which chance has replaced a share, 0..1, by others that occur; the same for the same seed."""
+    random = np.random.default_rng(seed)
+    replaced = random.random(len(labels)) < share
+    return np.where(replaced, random.choice(np.unique(labels), len(labels)), labels)
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained model, ready to be written: all of its card but the hash, the graph, and the framework's answers."""
+    """A trained model, ready to be written: all of its card but the hash, the graph, and the framework's answers.
+
+    ``raw`` holds the rows of ``inputs`` as they were before the card's preprocessor, where it has one.
+    """
 
     card: dict[str, Any]
     graph: bytes
     inputs: NDArray[np.float32]
     outputs: NDArray[np.float32]
+    raw: Sequence[Sequence[str | float]] = ()
 
     def write(self, folder: Path) -> None:
         """Model, card and golden file into ``folder``; nothing is written unless graph and framework agree."""
@@ -75,8 +86,11 @@ class Trained:
         card = Card(sha256=sha256, **self.card)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / GRAPH).write_bytes(self.graph)
-        (folder / CARD).write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        stated = {key: value for key, value in asdict(card).items() if value is not None}
+        (folder / CARD).write_text(json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         golden = {"inputs": _shortest(self.inputs), "outputs": _shortest(self.outputs)}
+        if self.raw:
+            golden["raw"] = self.raw
         (folder / GOLDEN).write_text(json.dumps(golden, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shared_models.errors import ModelError
+from shared_models.preprocessor import Category, Column, Number, Preprocessor
 
 FILE = "card.json"
 INPUT_DTYPES = ("float32", "float64", "int64")
@@ -38,7 +39,8 @@ class Card:
     """The checked content of a ``card.json``. ``input`` to ``labels`` describe the call, the rest is for people.
 
     ``features`` names the columns of a (N, width) input. ``takes_images`` says that an image, brought to 28x28
-    pixels of 0..1, is an input row. ``parameters`` holds a small model whole (coefficients and intercepts).
+    pixels of 0..1, is an input row. ``preprocessor`` makes the input of raw rows. ``parameters`` holds a small model
+    whole (coefficients and intercepts).
     """
 
     name: str
@@ -49,6 +51,7 @@ class Card:
     labels: tuple[str, ...]
     features: tuple[str, ...] = ()
     takes_images: bool = False
+    preprocessor: Preprocessor | None = None
     summary: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
@@ -95,12 +98,14 @@ def _value(path: Path, key: str, value: Any) -> Any:
         return _tensor(path, key, value, INPUT_DTYPES)
     if key == "output":
         return _tensor(path, key, value, OUTPUT_DTYPES)
-    if key in ("labels", "features"):
+    if key in ("labels", "features") or key.endswith(".categories"):
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             raise _wrong(path, key, "a list of non-empty strings", value)
         if len(set(value)) != len(value):
             raise _wrong(path, key, "a list without repetitions", value)
         return tuple(value)
+    if key == "preprocessor":
+        return _preprocessor(path, key, value)
     wanted = {"takes_images": bool, "summary": str}.get(key, dict)
     if not isinstance(value, wanted):
         raise _wrong(path, key, {bool: "true or false", str: "a string", dict: "an object"}[wanted], value)
@@ -126,6 +131,26 @@ def _tensor(path: Path, key: str, value: Any, dtypes: tuple[str, ...]) -> Tensor
     return Tensor(name, tuple(shape), dtype)
 
 
+def _preprocessor(path: Path, key: str, value: Any) -> Preprocessor:
+    if not isinstance(value, dict) or set(value) != {"columns"} or not isinstance(value["columns"], list):
+        raise _wrong(path, key, 'an object {"columns": [...]}, one per raw column', value)
+    return Preprocessor(
+        tuple(_column(path, f"{key}.columns[{i}]", column) for i, column in enumerate(value["columns"]))
+    )
+
+
+def _column(path: Path, key: str, value: Any) -> Column:
+    keys = set(value) if isinstance(value, dict) else set()
+    if keys == {"name", "categories"} and isinstance(value["name"], str):
+        return Category(value["name"], _value(path, f"{key}.categories", value["categories"]))
+    if keys == {"name", "minimum", "maximum"} and isinstance(value["name"], str):
+        ends = value["minimum"], value["maximum"]
+        if all(type(end) in (int, float) and math.isfinite(end) for end in ends) and ends[0] < ends[1]:
+            return Number(value["name"], *map(float, ends))
+    expected = '{"name": ..., "categories": [...]} or {"name": ..., "minimum": low, "maximum": high}, low below high'
+    raise _wrong(path, key, expected, value)
+
+
 def _is_size(size: Any) -> bool:
     return size is None or (type(size) is int and size > 0)
 
@@ -138,6 +163,9 @@ def _check_shapes(path: Path, card: Card) -> None:
         raise _wrong(path, "output.shape", expected, list(card.output.shape))
     if card.features and row != (len(card.features),):
         raise _wrong(path, "features", f"one name per column of the input, {list(row)}", list(card.features))
+    if card.preprocessor and card.preprocessor.features != card.features:
+        expected = f"the columns that the preprocessor makes, {list(card.preprocessor.features)}"
+        raise _wrong(path, "features", expected, list(card.features))
     if card.takes_images and (None in row or math.prod(n or 0 for n in row) != IMAGE_PIXELS):
         raise _wrong(path, "input.shape", f"{IMAGE_PIXELS} values per row, as takes_images is true", [None, *row])
     if card.takes_images and not card.input.dtype.startswith("float"):

@@ -24,10 +24,14 @@ _BOOLEANS = frozenset((bool, np.bool_))
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Stored inputs with their expected outputs: (N, *row) in the model's input dtype, and (N, classes) float32."""
+    """Stored inputs with their expected outputs: (N, *row) in the model's input dtype, and (N, classes) float32.
+
+    ``raw`` holds the N raw rows that the card's preprocessor makes the inputs of; empty without a preprocessor.
+    """
 
     inputs: NDArray[Any]
     outputs: NDArray[np.float32]
+    raw: tuple[tuple[str | float, ...], ...] = ()
 
 
 class Model:
@@ -118,14 +122,15 @@ class Model:
         if not path.exists():
             raise ModelError(f'{path} is missing: expected a few sample inputs, {{"inputs": [...]}}')
         stored = cards.read_json(path)
-        if not isinstance(stored, dict) or not {"inputs"} <= set(stored) <= {"inputs", "outputs"}:
+        if not isinstance(stored, dict) or not {"inputs"} <= set(stored) <= {"inputs", "outputs", "raw"}:
             raise ModelError(f'{path}: expected {{"inputs": [...], "outputs": [...]}} (outputs may be left out)')
         try:
             inputs = self.rows(stored["inputs"])
         except InvalidInput as error:
             raise ModelError(f"{path}: inputs: {error}") from None
+        raw = self._raw(path, stored.get("raw", []), inputs)
         if "outputs" not in stored:
-            return Golden(inputs, self.predict(inputs))
+            return Golden(inputs, self.predict(inputs), raw)
         expected = (len(inputs), len(self.labels))
         try:
             outputs = np.asarray(stored["outputs"])
@@ -133,7 +138,21 @@ class Model:
             outputs = np.empty(0)
         if outputs.dtype.kind != "f" or outputs.shape != expected:
             raise ModelError(f"{path}: outputs: expected rows of probabilities, {shape_text(expected)} in all")
-        return Golden(inputs, outputs.astype(np.float32))
+        return Golden(inputs, outputs.astype(np.float32), raw)
+
+    def _raw(self, path: Path, rows: Any, inputs: NDArray[Any]) -> tuple[tuple[str | float, ...], ...]:
+        """The raw rows of a golden file, which must be those of its inputs."""
+        if not rows:
+            return ()
+        if self.card.preprocessor is None:
+            raise ModelError(f"{path}: raw: expected none, as {cards.FILE} has no preprocessor; found {len(rows)} rows")
+        try:
+            made = self.card.preprocessor.transform(rows)
+        except InvalidInput as error:
+            raise ModelError(f"{path}: raw: {error}") from None
+        if not np.array_equal(made, inputs):
+            raise ModelError(f"{path}: raw: expected the rows that the preprocessor makes the inputs of; found others")
+        return tuple(map(tuple, rows))
 
     def rows(self, batch: ArrayLike) -> NDArray[Any]:
         """``batch`` as the array that the graph takes, (N, *input.shape[1:]), or `InvalidInput` as for `predict`.
@@ -182,26 +201,34 @@ def load(model: str | os.PathLike[str], version: str | None = None) -> Model:
     A folder holds model.onnx, card.json and golden.json (``inputs``, and ``outputs`` where they are known).
     Raises `ModelError` when there is no such model, or it is not what its card says.
     """
+    return Model.open(_folder(model, version))
+
+
+def load_card(model: str | os.PathLike[str], version: str | None = None) -> Card:
+    """The card alone, for who needs what it says (labels, preprocessor) and not the graph; `ModelError` as `load`."""
+    return cards.read(_folder(model, version))
+
+
+def _folder(model: str | os.PathLike[str], version: str | None) -> Path:
     versions = available().get(str(model))
     if versions is not None:
         wanted = version or DEFAULT_VERSION
         if wanted not in versions:
             raise ModelError(f"{model} has no version {wanted!r}; there are {', '.join(versions)}")
-        return Model.open(HERE / str(model) / wanted)
+        return HERE / str(model) / wanted
     folder = Path(model)
-    if not folder.is_dir():
+    if not str(model) or not folder.is_dir():
         names = ", ".join(available())
         raise ModelError(f"no model {str(model)!r}: expected one of {names}, or a folder with {GRAPH}, {cards.FILE}")
     if not (folder / cards.FILE).exists() and (versions_in := sorted(folder.glob(f"*/{cards.FILE}"))):
         raise ModelError(f"{folder} holds no {cards.FILE}; did you mean {versions_in[0].parent}?")
-    opened = Model.open(folder)
-    if version and opened.version != version:
-        raise ModelError(f"{folder} holds version {opened.version!r} of {opened.name}, not {version!r}")
-    return opened
+    if version and (card := cards.read(folder)).version != version:
+        raise ModelError(f"{folder} holds version {card.version!r} of {card.name}, not {version!r}")
+    return folder
 
 
 def available() -> dict[str, tuple[str, ...]]:
-    """The models of this package and their versions, in order: ``{"iris": ("1",), "mnist": ("1", "2")}``."""
+    """The models of this package and their versions, in order: ``{"iris": ("1", "2"), ...}``."""
     found: dict[str, list[str]] = {}
     for card in sorted(HERE.glob(f"*/*/{cards.FILE}"), key=lambda path: (path.parts[-3], len(path.parts[-2]), path)):
         found.setdefault(card.parts[-3], []).append(card.parts[-2])

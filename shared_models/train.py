@@ -1,19 +1,20 @@
-"""Retrain the models: ``python -m shared_models.train [iris] [mnist]``, in the environment of requirements.txt."""
+"""Retrain the models: ``python -m shared_models.train [animals] [iris] [mnist]``, with requirements.txt installed."""
 
 import argparse
 from pathlib import Path
 
+from shared_models.animals import train as animals
 from shared_models.errors import ModelError
 from shared_models.iris import train as iris
 from shared_models.mnist import train as mnist
 
-TRAINERS = {"iris": iris.train, "mnist": mnist.train}
+TRAINERS = {"animals": animals.train, "iris": iris.train, "mnist": mnist.train}
 
 
 def main() -> None:
     """Write artifacts, cards, goldens and samples, and print the accuracies."""
     parser = argparse.ArgumentParser(prog="python -m shared_models.train", description=__doc__)
-    parser.add_argument("models", nargs="*", metavar="model", help="iris or mnist; without any, all")
+    parser.add_argument("models", nargs="*", metavar="model", help="animals, iris or mnist; without any, all")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder to write into")
     chosen = parser.parse_args()
     for name in chosen.models or TRAINERS:

@@ -44,10 +44,16 @@ class Mnist:
     test_labels: NDArray[np.uint8]
 
 
-def load() -> Mnist:
+def load(folder: Path | None = None) -> Mnist:
     """All four files; `ModelError` says what was tried and what to set when one cannot be had."""
-    train_images, train_labels, test_images, test_labels = (_idx(fetch(name)) for name in FILES)
+    train_images, train_labels, test_images, test_labels = (_idx(fetch(name, folder)) for name in FILES)
     return Mnist(train_images, train_labels, test_images, test_labels)
+
+
+def test_set(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The 10,000 test images, (10000, 28, 28), in a folder, and their labels, (10000,); `ModelError` without them."""
+    images, labels = (_idx(fetch(name, folder)) for name in list(FILES)[2:])
+    return images, labels
 
 
 def present() -> bool:
@@ -61,9 +67,9 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "servelab" / "mnist"
 
 
-def fetch(name: str) -> bytes:
+def fetch(name: str, folder: Path | None = None) -> bytes:
     """The uncompressed bytes of one of `FILES`. A named folder is taken at its word: nothing else is tried then."""
-    named = _named()
+    named = folder or _named()
     places: list[Path | str] = [named] if named else [cache(), *(f"{mirror}{name}.gz" for mirror in MIRRORS)]
     tried = []
     for place in places:

@@ -4,7 +4,7 @@ Two versions are what A/B tests, canaries and aliases need: the same call, the s
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Recipe:
     images: int
     epochs: int
     summary: str
+    seed: int = SEED
+    label_noise: float = 0.0
 
 
 RECIPES = (
@@ -48,6 +50,17 @@ def train(root: Path) -> dict[str, float]:
     return accuracies
 
 
+def experiment(source: Path, folder: Path, label_noise: float = 0.0, seed: int | None = None) -> float:
+    """Train version 1 anew from the MNIST files in ``source`` into ``folder``; accuracy on the 10,000 test images.
+
+    ``label_noise``: the share of training labels that chance replaces.
+    """
+    mnist = data.load(source)
+    recipe = replace(RECIPES[0], seed=SEED if seed is None else seed, label_noise=label_noise)
+    labels = artifact.noisy(mnist.train_labels, label_noise, recipe.seed)
+    return _train(recipe, replace(mnist, train_labels=labels), folder)
+
+
 def _write_samples(model: Model, folder: Path) -> None:
     """The sample images, once the model has read every one of them rightly."""
     samples = drawn.samples()
@@ -61,7 +74,7 @@ def _write_samples(model: Model, folder: Path) -> None:
 
 
 def _train(recipe: Recipe, mnist: data.Mnist, folder: Path) -> float:
-    network = _network()
+    network = _network(recipe.seed)
     network.fit(
         pixels(mnist.train_images[: recipe.images]),
         mnist.train_labels[: recipe.images],
@@ -84,7 +97,7 @@ def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return images.astype(np.float32) / np.float32(255)
 
 
-def _network() -> Any:
+def _network(seed: int) -> Any:
     """The network, new, with the same first weights each time."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -92,7 +105,7 @@ def _network() -> Any:
     import keras
     import tensorflow
 
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     tensorflow.config.experimental.enable_op_determinism()
     network = keras.Sequential(
         [
@@ -128,7 +141,8 @@ def _card(recipe: Recipe, accuracy: float, n: int) -> dict[str, Any]:
             "batch": BATCH,
             "images": recipe.images,
             "epochs": recipe.epochs,
-            "seed": SEED,
-        },
+            "seed": recipe.seed,
+        }
+        | ({"label_noise": recipe.label_noise} if recipe.label_noise else {}),
         "libraries": artifact.libraries("tensorflow-cpu", "keras", "scikit-learn", "pillow", "numpy", "onnx"),
     }

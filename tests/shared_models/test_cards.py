@@ -106,6 +106,34 @@ def test_a_bad_card_is_refused_by_file_and_key(
     assert str(folder / "card.json") in str(refusal.value)
 
 
+COLUMNS = [{"name": "kind", "categories": ["cat", "dog"]}, {"name": "legs", "minimum": 0, "maximum": 4}]
+CASES: list[tuple[Any, str]] = [
+    (COLUMNS, r"preprocessor: expected an object \{\"columns\""),
+    ({"columns": COLUMNS, "pickle": "x"}, r"preprocessor: expected an object"),
+    ({"columns": {}}, r"preprocessor: expected an object"),
+    ({"columns": ["kind"]}, r"preprocessor.columns\[0\]: expected .*found \"kind\""),
+    ({"columns": [{"categories": ["cat"]}]}, r"preprocessor.columns\[0\]: expected"),
+    ({"columns": [{"name": "kind", "categories": "cat"}]}, r"columns\[0\].categories: expected a list of non-empty"),
+    ({"columns": [{"name": "kind", "categories": ["a", "a"]}]}, r"columns\[0\].categories: .*without repetitions"),
+    ({"columns": [*COLUMNS, {"name": "x", "minimum": 1, "maximum": 1}]}, r"columns\[2\]: .*low below high"),
+    ({"columns": [{"name": "x", "minimum": 0, "maximum": float("inf")}]}, r"columns\[0\]: expected"),
+    ({"columns": [{"name": "x", "minimum": "0", "maximum": 4}]}, r"columns\[0\]: expected"),
+    ({"columns": [{"name": 1, "minimum": 0, "maximum": 4}]}, r"columns\[0\]: expected"),
+    (
+        {"columns": COLUMNS},
+        r"features: expected the columns that the preprocessor makes, \['kind_cat', 'kind_dog', 'le",
+    ),
+]
+
+
+@pytest.mark.parametrize(("preprocessor", "message"), CASES)
+def test_a_bad_preprocessor_is_refused_by_its_column(
+    edit_card: Callable[..., Path], preprocessor: Any, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        load(edit_card(preprocessor=preprocessor))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"iris"', "[" * 100_000, "\ufeff{}", '{"name": "\ud800"}'])
 def test_what_is_no_json_object_is_refused(iris_folder: Path, text: str) -> None:
     path = iris_folder / "card.json"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared_models import Model, ModelError, available, load
+from shared_models import Model, ModelError, available, load, load_card
 
 EVERY = [(name, version) for name, versions in available().items() for version in versions]
 
 
 def test_the_models() -> None:
-    assert available() == {"iris": ("1",), "mnist": ("1", "2")}
+    assert available() == {"animals": ("1", "2"), "iris": ("1", "2"), "mnist": ("1", "2")}
 
 
 @pytest.mark.parametrize(("name", "version"), EVERY)
@@ -31,6 +32,7 @@ def test_goldens_are_met(name: str, version: str) -> None:
 
 
 def test_golden_sizes(iris: Model, mnist: Model) -> None:
+    assert load("animals").golden().inputs.shape == (100, 8)
     assert iris.golden().inputs.shape == (150, 4)
     assert mnist.golden().inputs.shape == (50, 28, 28)
 
@@ -46,8 +48,10 @@ def test_an_empty_version_is_the_default() -> None:
 
 
 def test_unknown_model_names_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model 'irsi'.*iris, mnist.*folder"):
+    with pytest.raises(ModelError, match=r"no model 'irsi'.*animals, iris, mnist.*folder"):
         load("irsi")
+    with pytest.raises(ModelError, match=r"no model ''"):
+        load("")
     with pytest.raises(ModelError, match=r"no model"):
         load(tmp_path / "absent")
 
@@ -62,6 +66,13 @@ def test_a_folder_is_a_model(iris: Model, iris_folder: Path) -> None:
     inputs = iris.golden().inputs
     assert np.array_equal(copy.predict(inputs), iris.predict(inputs))
     assert load(str(iris_folder), "1").folder == iris_folder
+
+
+def test_a_card_is_read_without_its_graph(iris_folder: Path) -> None:
+    (iris_folder / "model.onnx").unlink()
+    assert load_card(iris_folder).labels == load_card("iris", "1").labels
+    with pytest.raises(ModelError, match=r"iris has no version '3'; there are 1, 2"):
+        load_card("iris", "3")
 
 
 def test_a_folder_of_another_version_is_refused(iris_folder: Path) -> None:
@@ -114,12 +125,32 @@ def test_what_is_no_graph_is_refused_in_one_line(edit_card: Callable[..., Path])
         ({"inputs": [[1, 2, 3, 4]], "outputs": [[0.5, 0.5]]}, r"outputs: expected .*\(1, 3\)"),
         ({"inputs": [[1, 2, 3, 4]], "outputs": [[0.5, 0.5, 0.0], [1.0]]}, "outputs: expected"),
         ({"inputs": [[1, 2, 3, 4]], "outputs": [["0.5", "0.5", "0"]]}, "outputs: expected"),
+        ({"inputs": [[1, 2, 3, 4]], "raw": [["dog"]]}, "raw: expected none, as card.json has no preprocessor; found 1"),
     ],
 )
 def test_a_bad_golden_file_is_refused(iris_folder: Path, golden: object, message: str) -> None:
     (iris_folder / "golden.json").write_text(json.dumps(golden))
     with pytest.raises(ModelError, match=rf"golden.json.*{message}"):
         load(iris_folder).golden()
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ([["dgo", 0, 4, 0.2, 0.79]], "raw: species: expected one of"),
+        ([["dog", 0, 5, 0.2, 0.79]], "raw: expected the rows that the preprocessor makes the inputs of"),
+        ({"dog": 4}, "raw: expected raw rows"),
+    ],
+)
+def test_raw_rows_must_be_those_of_the_inputs(tmp_path: Path, raw: object, message: str) -> None:
+    folder = Path(shutil.copytree(load("animals").folder, tmp_path / "animals"))
+    stored = json.loads((folder / "golden.json").read_text())
+    kept = {key: values[:1] for key, values in stored.items()}
+    (folder / "golden.json").write_text(json.dumps(kept))
+    assert load(folder).golden().raw == (("dog", 0, 4, 0.2, 0.79),)
+    (folder / "golden.json").write_text(json.dumps(kept | {"raw": raw}))
+    with pytest.raises(ModelError, match=rf"golden.json.*{message}"):
+        load(folder).golden()
 
 
 def _fresh(program: str) -> subprocess.CompletedProcess[str]:

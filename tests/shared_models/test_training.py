@@ -48,6 +48,21 @@ def test_nothing_is_written_unless_graph_and_framework_agree(iris: Model, tmp_pa
 
 
 @pytest.mark.train
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(
+    not os.environ.get("SERVELAB_TRAIN"), reason="builds the training environment; set SERVELAB_TRAIN=1"
+)
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Of the models without TensorFlow; the cards name the versions that trained, which are those of the lock."""
+    env = environment.training()
+    command = [str(env.ensure()), "-m", "shared_models.train", "animals", "iris", "--output", str(tmp_path)]
+    subprocess.run(command, cwd=MODELS.parent, check=True, env=env.variables())
+    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
+    assert len(made) == 2 * 2 * 3
+    assert [path for path in made if (tmp_path / path).read_bytes() != (MODELS / path).read_bytes()] == []
+
+
+@pytest.mark.train
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not os.environ.get("SERVELAB_TRAIN"), reason="retrains for minutes; set SERVELAB_TRAIN=1")
 @pytest.mark.usefixtures("mnist_files")
