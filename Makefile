@@ -17,10 +17,11 @@ BESIDE = -n 3 --dist loadfile
 OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION)')
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: help bench bench-engine selftest test lint doctor models docs plots conflicts lock new-strategy test-images clean
+.PHONY: help bench bench-engine selftest test lint doctor models docs plots conflicts lock new-strategy \
+        test-images test-cluster k8s-up k8s-seldon k8s-down clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
 	@for folder in strategies/*/; do \
 	  name=$$(basename "$$folder"); title=$$(sed -n 's/^title = "\(.*\)"/\1/p' "$${folder}strategy.toml"); \
 	  printf '  make %-22s %s\n' "serve-$$name" "serve with $$title (MODEL, VERSION, PORT, HOST, WORKERS)" \
@@ -45,6 +46,7 @@ lint: $(VENV)/.test  ## ruff, mypy --strict for the toolkit and per strategy, ha
 	$(RUN)/ruff check
 	$(RUN)/ruff format --check
 	$(RUN)/mypy
+	$(RUN)/mypy --strict k8s/minikube/run.py
 	$(RUN)/hadolint strategies/*/Dockerfile
 	@for folder in strategies/*/; do \
 	  $(RUN)/mypy --python-executable "$$($(RUN)/servelab env $$(basename "$$folder"))" "$$folder" || exit 1; done
@@ -78,6 +80,19 @@ new-strategy: $(VENV)/.bench  ## a new strategy folder that conforms, to change 
 
 test-images: $(VENV)/.test  ## build every image and check it by real requests (needs a container engine)
 	@$(RUN)/pytest -m image
+
+test-cluster: $(VENV)/.test  ## manifests and servers on a real Kubernetes (SERVELAB_CLUSTER_TOOL names what starts one)
+	@test -n "$$SERVELAB_CLUSTER_TOOL" || { echo "expected SERVELAB_CLUSTER_TOOL, a program that starts a Kubernetes: see tests/cluster.py" >&2; exit 2; }
+	@$(RUN)/pytest -m cluster
+
+k8s-up: $(VENV)/.bench  ## Kubernetes with Seldon Core on this machine, by minikube (DRY=1 prints the commands)
+	@DRY='$(DRY)' $(RUN)/python k8s/minikube/run.py up
+
+k8s-seldon: $(VENV)/.bench  ## the graphs of k8s/seldon in that cluster, with their images (DRY=1)
+	@DRY='$(DRY)' $(RUN)/python k8s/minikube/run.py seldon
+
+k8s-down: $(VENV)/.bench  ## that cluster and all that is in it, gone (DRY=1)
+	@DRY='$(DRY)' $(RUN)/python k8s/minikube/run.py down
 
 clean:  ## remove environments, logs and caches; results/ stays
 	rm -rf $(VENV) .servelab .mypy_cache .ruff_cache .pytest_cache .hypothesis
