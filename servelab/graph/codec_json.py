@@ -1,0 +1,83 @@
+"""Seldon's messages as JSON: the few places where the executor looks into them, and what it does to every answer.
+
+After executor/api/util/utils.go and executor/api/rest of Seldon Core 1.17.1.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from google.protobuf import json_format
+
+from servelab.graph.proto.prediction_pb2 import Feedback
+from servelab.graph.walk import Message, WalkError
+from servelab.protocols.base import excerpt
+
+# What Go's json.HTMLEscape replaces, wherever it stands.
+_ESCAPED = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "<>&\u2028\u2029")
+
+
+def route(answer: Message) -> int:
+    """The first number in ``data.ndarray`` ([[n]] or [n]) or ``data.tensor.values``, or of a bare array.
+
+    -1 when ``data`` holds neither, as the executor takes it. Raises WalkError.
+    """
+    value = decoded(answer, "a router's answer")
+    if isinstance(value, dict):
+        data = value.get("data")
+        if not isinstance(data, dict):
+            raise WalkError(f"expected data.ndarray or data.tensor in a router's answer; found {excerpt(answer.body)}")
+        tensor = data.get("tensor")
+        value = data.get("ndarray", tensor.get("values") if isinstance(tensor, dict) else None)
+        if value is None:
+            return -1
+    for _ in range(2):
+        value = value[0] if isinstance(value, list) and value else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
+    raise WalkError(f"expected a router's answer such as {{'data':{{'ndarray':[[0]]}}}}; found {excerpt(answer.body)}")
+
+
+def combined(messages: Sequence[Message]) -> Message:
+    """A JSON array of the messages, each as it is; its content type is the first one's."""
+    for message in messages:
+        decoded(message, "a child's answer to a combiner")
+    return Message(b"[" + b",".join(message.body for message in messages) + b"]", messages[0].content_type)
+
+
+def with_routing(message: Message, routing: Mapping[str, int]) -> Message:
+    """``meta.routing`` set and the keys sorted; unchanged when it is no JSON. Numbers keep their form, unlike in Go."""
+    try:
+        value = orjson.loads(message.body)
+    except orjson.JSONDecodeError:
+        return message
+    if isinstance(value, dict) and isinstance(meta := value.get("meta"), dict):
+        meta["routing"] = routing
+    return message._replace(body=orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+
+
+def feedback_routing(feedback: Message) -> Mapping[str, int]:
+    """``response.meta.routing``; empty for what is no Feedback, also by an unknown field (so is the executor)."""
+    try:
+        parsed = json_format.Parse(feedback.body, Feedback())
+    except (json_format.ParseError, UnicodeDecodeError, RecursionError):
+        return {}
+    return parsed.response.meta.routing
+
+
+def escaped(message: Message) -> bytes:
+    """The body as the executor sends it out: no <, >, & and line separators, which only JSON's strings can hold."""
+    body = message.body
+    if not message.content_encoding:
+        for sign, escape in _ESCAPED:
+            if sign in body:
+                body = body.replace(sign, escape)
+    return body
+
+
+def decoded(message: Message, what: str) -> Any:
+    """What the body holds; ``what`` it should be, for WalkError where it is no JSON."""
+    try:
+        return orjson.loads(message.body)
+    except orjson.JSONDecodeError as error:
+        raise WalkError(f"expected {what} to be JSON; found {excerpt(message.body)} ({error})") from None

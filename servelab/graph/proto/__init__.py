@@ -1,0 +1,1 @@
+"""The messages of Seldon Core's gRPC API."""
