@@ -18,7 +18,7 @@ OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: help bench bench-engine selftest test lint doctor models docs plots conflicts lock new-strategy \
-        test-images test-cluster k8s-up k8s-seldon k8s-down clean
+        pipeline pipeline-run pipeline-run-v1 pipeline-upload test-images test-cluster k8s-up k8s-seldon k8s-down clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
@@ -48,8 +48,10 @@ lint: $(VENV)/.test  ## ruff, mypy --strict for the toolkit and per strategy, ha
 	$(RUN)/mypy
 	$(RUN)/mypy --strict k8s/minikube/run.py
 	$(RUN)/hadolint strategies/*/Dockerfile
-	@for folder in strategies/*/; do \
-	  $(RUN)/mypy --python-executable "$$($(RUN)/servelab env $$(basename "$$folder"))" "$$folder" || exit 1; done
+	@for folder in strategies/*/ pipelines/v1/ pipelines/v2/; do \
+	  case $$folder in strategies/*) name=$$(basename "$$folder");; *) name=$${folder%/};; esac; \
+	  set -- "$$folder"*.py; test -f "$$1" || continue; \
+	  $(RUN)/mypy --python-executable "$$($(RUN)/servelab env $$name)" "$$folder" || exit 1; done
 
 doctor: $(VENV)/.bench  ## what this machine has, and what is missing for what
 	@$(RUN)/servelab doctor
@@ -73,6 +75,8 @@ lock: $(VENV)/.bench  ## lock the toolkit's and the training environment's packa
 	$(LOCK) pyproject.toml --group test --output-file requirements-test.txt
 	$(LOCK) pyproject.toml --group docs --output-file requirements-docs.txt
 	cd shared_models && ../$(LOCK) requirements.in --output-file requirements.txt
+	for folder in pipelines/v1 pipelines/v2; do \
+	  (cd $$folder && ../../$(LOCK) requirements.in --output-file requirements.txt) || exit 1; done
 
 new-strategy: $(VENV)/.bench  ## a new strategy folder that conforms, to change from there (NAME=x, LIKE=flask)
 	@test -n "$(NAME)" || { echo "expected a name; type: make new-strategy NAME=x" >&2; exit 2; }
@@ -84,6 +88,17 @@ test-images: $(VENV)/.test  ## build every image and check it by real requests (
 test-cluster: $(VENV)/.test  ## manifests and servers on a real Kubernetes (SERVELAB_CLUSTER_TOOL names what starts one)
 	@test -n "$$SERVELAB_CLUSTER_TOOL" || { echo "expected SERVELAB_CLUSTER_TOOL, a program that starts a Kubernetes: see tests/cluster.py" >&2; exit 2; }
 	@$(RUN)/pytest -m cluster
+
+pipeline: $(VENV)/.bench  ## compile both pipelines
+	@python="$$($(RUN)/servelab env pipelines/v1)" && "$$python" pipelines/v1/pipeline.py && "$$python" pipelines/v1/seed.py
+	@python="$$($(RUN)/servelab env pipelines/v2)" && "$$python" pipelines/v2/pipeline.py
+
+pipeline-run-v1: $(VENV)/.bench  ## run the Argo workflow of KFP 1.8 on this machine (MODEL, VERSION, SABOTAGE=1, ANSWERS, RUNNER)
+	@$(RUN)/python pipelines/v1/run.py $(if $(MODEL),--model '$(MODEL)') $(if $(RUNNER),--runner '$(RUNNER)') \
+	  $(if $(VERSION),-p 'version=$(VERSION)') $(if $(SABOTAGE),-p label_noise=1) $(if $(ANSWERS),-p 'answers=$(ANSWERS)')
+
+pipeline-upload: $(VENV)/.bench  ## upload the pipeline that a KFP server takes (KFP_HOST, NAME; token in $$KFP_TOKEN)
+	@$(RUN)/python -m pipelines.upload '$(KFP_HOST)' $(if $(NAME),--name '$(NAME)')
 
 k8s-up: $(VENV)/.bench  ## Kubernetes with Seldon Core on this machine, by minikube (DRY=1 prints the commands)
 	@DRY='$(DRY)' $(RUN)/python k8s/minikube/run.py up

@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import uv
 
 from servelab.errors import EnvironmentFailed
 from servelab.paths import ROOT, STRATEGIES, home
-from servelab.strategy import REQUIRED_OF_COMPOSED, Strategy
+from servelab.strategy import REQUIRED_OF_COMPOSED, Strategy, load
 
 MARKER = "complete.json"
 UV = os.fsdecode(uv.find_uv_bin())  # of the toolkit's own lock, so every machine builds with the same one
@@ -145,8 +145,30 @@ def training() -> Environment:
     return Environment("training", ROOT / "shared_models" / "requirements.txt")
 
 
+def pipeline(version: str) -> Environment:
+    """The environment that compiles, uploads and runs the pipelines of a generation of KFP: ``v1`` or ``v2``.
+
+    Raises EnvironmentFailed for another version.
+    """
+    folder = ROOT / "pipelines" / version
+    if not (folder / "requirements.in").is_file():
+        raise EnvironmentFailed(f"expected pipelines/v1 or pipelines/v2; found pipelines/{version}")
+    return Environment(f"pipelines-{version}", folder / "requirements.txt")
+
+
+def named(name: str) -> Environment:
+    """The environment of a strategy by its name, or of ``pipelines/v1`` and ``pipelines/v2``."""
+    room, _, version = name.rstrip("/").partition("/")
+    return pipeline(version) if room == "pipelines" else of(load(name))
+
+
 def train(models: list[str]) -> int:
     """Retrain shared models (none named: all); returns the exit status."""
+    return run_training("shared_models.train", models)
+
+
+def run_training(module: str, arguments: Sequence[str]) -> int:
+    """Run a module of the shared models in the training environment; returns its exit status."""
     env = training()
-    command = [str(env.ensure()), "-m", "shared_models.train", *models]
+    command = [str(env.ensure()), "-m", module, *arguments]
     return subprocess.run(command, cwd=ROOT, env=env.variables(), check=False).returncode
