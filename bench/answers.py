@@ -7,8 +7,9 @@ import httptools
 import numpy as np
 from numpy.typing import NDArray
 
-from servelab.conformance.answers import difference
+from servelab.conformance.answers import difference, right
 from servelab.protocols import DecodeError, Protocol
+from servelab.strategy import Strategy
 from shared_models import Model
 
 
@@ -16,19 +17,19 @@ from shared_models import Model
 class Questions:
     """The distinct batches of a run and what they must give. Request i asks batch i modulo their number.
 
-    inputs: (N, *input shape) each; expected: (N, classes) each.
+    inputs: (N, *input shape) each; expected: (N, classes) each, of an A/B test (versions, N, classes), see `right`.
     """
 
     inputs: Sequence[NDArray[np.float32]]
     expected: Sequence[NDArray[np.float32]]
 
     @classmethod
-    def of(cls, model: Model, batch: int) -> "Questions":
-        """As many batches as there are golden inputs, each starting at another one."""
-        golden = model.golden()
+    def of(cls, model: Model, batch: int, strategy: Strategy | None = None) -> "Questions":
+        """As many batches as there are golden inputs, each starting at another one; the answers are the strategy's."""
+        golden = right(strategy, model) if strategy else model.golden()
         rows = len(golden.inputs)
         picks = [np.arange(start, start + batch) % rows for start in range(rows)]
-        return cls([golden.inputs[pick] for pick in picks], [golden.outputs[pick] for pick in picks])
+        return cls([golden.inputs[pick] for pick in picks], [golden.outputs[..., pick, :] for pick in picks])
 
     def wrong(self, answers: Mapping[int, bytes], protocol: Protocol) -> str:
         """What is wrong with the first wrong one of these raw answers (2xx ones alone); empty when all are right."""

@@ -80,7 +80,8 @@ def booted(
             with running_on(place.servers):
                 server = servelab.serve(strategy, plan.model, version, workers=plan.workers)
             stack.enter_context(server)
-            arms.append(Arm(strategy.name, server, questions, encode(server, questions.inputs), place))
+            asked = Questions.of(server.model, plan.batch, strategy) if strategy.versions else questions
+            arms.append(Arm(strategy.name, server, asked, encode(server, questions.inputs), place))
         yield arms
 
 

@@ -54,7 +54,7 @@ class Strategy:
     licence: str
     family: Family
     # The other dialects answer labels, one row at a time: no parity by these.
-    protocol: Literal["v1", "v2", "v2-binary", "invocations"]
+    protocol: Literal["v1", "v2", "v2-binary", "invocations", "seldon"]
     python: tuple[Literal["3.11", "3.12"], ...]
     status: Literal["active", "legacy", "archived"]
     tier: Literal[0, 1, 2]

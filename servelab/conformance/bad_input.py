@@ -1,5 +1,5 @@
 """What a client may send by mistake or malice instead of a batch of nested lists: refused with a reason, or rightly
-answered. The dialects that carry such a batch in a JSON body, V1 and /invocations, share these tables."""
+answered. The dialects that carry such a batch in a JSON body, V1, /invocations and Seldon's, share these tables."""
 
 import dataclasses
 import json
@@ -18,8 +18,8 @@ from servelab.protocols.base import JSON, Request, to_json
 from servelab.strategy import Strategy
 from shared_models import Model
 
-DIALECTS = ("v1", "invocations")
-NO_DIALECT = "a strategy without the V1 or the /invocations dialect"
+DIALECTS = ("v1", "invocations", "seldon")
+NO_DIALECT = "a strategy without the V1, the /invocations or Seldon's dialect"
 _NUMBER = re.compile(rb"-?\d[\d.eE+-]*")
 _LEVELS = 100_000  # deep enough for every recursive parser's end, at one byte per level
 
@@ -51,7 +51,7 @@ def first_golden(model: Model, name: str) -> Request:
 
 def first_answer(subject: Subject) -> NDArray[Any]:
     """The right answer to it."""
-    return subject.golden.outputs[:1]
+    return subject.golden.outputs[..., :1, :]
 
 
 def _bodies(model: Model, good: Request) -> Iterator[Case]:

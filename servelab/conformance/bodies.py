@@ -25,7 +25,7 @@ Run = Callable[[Subject, Request, Right], None]
 
 
 def checks(strategy: Strategy, model: Model) -> Iterator[Check]:
-    """The checks on the route of the strategy's V1 or /invocations dialect; skipped for one that speaks neither."""
+    """The checks on the route of the strategy's dialect, of those that bad_input knows; skipped for another."""
     name = bad_input.dialect(strategy, model)
     request = bad_input.first_golden(model, name or bad_input.DIALECTS[0])
     for title, run in (

@@ -13,8 +13,8 @@ from typing import Self
 
 import shared_models
 from servelab import strategy as strategies
-from servelab.conformance import bad_input, bodies, images, lifecycle, load, pages, seed_features
-from servelab.conformance.answers import difference, parity
+from servelab.conformance import bad_input, bodies, images, lifecycle, load, pages, seed_features, seldon, versions
+from servelab.conformance.answers import difference, parity, right
 from servelab.conformance.check import Check, CheckFailed, Report, Result
 from servelab.conformance.subject import Subject
 from servelab.conformance.wire import NoReply
@@ -24,7 +24,7 @@ from servelab.start import serve
 from servelab.strategy import Strategy
 from shared_models import Golden, Model
 
-GROUPS = (bad_input, bodies, seed_features, images, pages, load, lifecycle)
+GROUPS = (bad_input, bodies, seed_features, images, seldon, versions, pages, load, lifecycle)
 
 
 def checks(strategy: Strategy, model: Model) -> Iterator[Check]:
@@ -115,11 +115,11 @@ class _Boot:
 
 
 def _reference(server: Server) -> Golden:
-    """The goldens; for a server that answers otherwise, its own answers in their place.
+    """What is right; for a server that answers otherwise, its own answers in their place.
 
-    Only parity then fails, and the other checks ask whether it goes on answering as it began.
+    Only parity then fails, and the other checks ask whether it goes on answering as it began; an A/B test does not.
     """
-    golden = server.model.golden()
+    golden = right(server.strategy, server.model)
     with contextlib.suppress(ServelabError):
         answers = server.predict(golden.inputs)
         if answers.shape == golden.outputs.shape and difference(answers, golden.outputs):

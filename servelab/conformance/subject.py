@@ -18,7 +18,7 @@ from shared_models import Golden
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A running server, the goldens of its model, and the ways of asking it."""
+    """A running server, the goldens of its model (see `answers.right`), and the ways of asking it."""
 
     server: Server
     golden: Golden
@@ -46,7 +46,7 @@ class Subject:
         the right answer to it."""
         picked = np.arange(start, start + rows) % len(self.golden.inputs)
         protocol = protocols.get(self.server.strategy.protocol)
-        return protocol.encode(self.golden.inputs[picked], self.server.model), self.golden.outputs[picked]
+        return protocol.encode(self.golden.inputs[picked], self.server.model), self.golden.outputs[..., picked, :]
 
     def require_right(self, reply: Reply, expected: NDArray[Any], sent: Request, protocol: str | None = None) -> None:
         """CheckFailed unless the reply is a 200 that decodes to the expected answer."""

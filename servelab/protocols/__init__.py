@@ -2,17 +2,18 @@
 
 from typing import Literal, get_args
 
-from servelab.protocols import features, image, invocations, v1, v2, v2_binary
+from servelab.protocols import features, image, invocations, seldon, v1, v2, v2_binary
 from servelab.protocols.base import DecodeError, Protocol, Request
 
 __all__ = ["DecodeError", "Name", "Protocol", "Request", "get", "names"]
 
-Name = Literal["v1", "v2", "v2-binary", "invocations", "features", "image"]
+Name = Literal["v1", "v2", "v2-binary", "invocations", "seldon", "features", "image"]
 _PROTOCOLS: dict[Name, Protocol] = {
     "v1": v1,
     "v2": v2,
     "v2-binary": v2_binary,
     "invocations": invocations,
+    "seldon": seldon,
     "features": features,
     "image": image,
 }

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from bench import floor
 from bench.answers import Answer, Questions
 from bench.load.job import Job
 from bench.load.launch import launch
-from servelab import protocols
+from servelab import protocols, strategy
 from tests.bench.lab import LabServer, every
 
 V1 = protocols.get("v1")
@@ -63,6 +64,16 @@ def test_right_answers_pass_and_wrong_ones_are_named(iris: shared_models.Model) 
     off[1, 0] += 2e-5
     problem = questions.wrong(right | {3: raw(orjson.dumps({"predictions": off.tolist()}))}, V1)
     assert problem.startswith("request 3: the largest difference is 2e-05")
+
+
+def test_of_an_ab_test_the_answer_of_any_version_is_right_for_a_whole_batch() -> None:
+    model = shared_models.load("mnist")
+    questions = Questions.of(model, 2, replace(strategy.load("flask"), versions=("1", "2")))
+    one, two = questions.expected[3]
+    for answer, problem in ((one, ""), (two, ""), (np.stack([one[0], two[1]]), "request 3: the answer of no version")):
+        found = questions.wrong({3: raw(orjson.dumps({"predictions": answer.tolist()}))}, V1)
+        assert found.startswith(problem)
+        assert bool(found) == bool(problem)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"not JSON", b'{"predictions": [[1, 2]]}', b'{"predictions": [["a"]]}'])

@@ -6,6 +6,7 @@ The tests of the conformance kit copy it into a strategy folder and run ``python
 import io
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ import shared_models
 FAULT = os.environ.get("FAULT", "")
 LIMIT = (64 if FAULT == "no limit" else 16) << 20
 MODEL = shared_models.load(os.environ["MODEL"])
+VERSIONS = [shared_models.load(MODEL.name, each) for each in os.environ.get("VERSIONS", "").split()] or [MODEL]
 PREDICT = f"/v1/models/{MODEL.name}:predict"
 DOCS = '<!doctype html><script src="https://cdn.invalid/ui.js"></script>'
 in_flight = threading.Semaphore(0)  # its value is the number of requests being answered
@@ -142,6 +144,27 @@ def invocations(_: Handler, body: bytes) -> Any:
     return {"predictions": {MODEL.output.name: answers(rows, body)}}
 
 
+def seldon(_: Handler, body: bytes) -> Any:
+    message = document(body, "data")
+    data, meta = message["data"], message.get("meta", {})
+    if not isinstance(meta, dict) or not all(isinstance(meta.get(key, {}), dict) for key in ("tags", "requestPath")):
+        raise Refused(400, "expected meta to be an object of objects")
+    if not isinstance(data, dict) or not {"ndarray", "tensor"} & data.keys():
+        raise Refused(400, "expected data to hold an ndarray or a tensor")
+    tensor = data.get("tensor")
+    if tensor is None:
+        answer: dict[str, Any] = {"ndarray": answers(data["ndarray"], body)}
+    else:
+        try:
+            rows = np.array(tensor["values"]).reshape([abs(size) + 9 * (size < 0) for size in tensor["shape"]])
+        except (KeyError, TypeError, ValueError):
+            raise Refused(400, "expected a tensor with shape and values") from None
+        rows = answers(rows.tolist(), body)
+        flat = {"shape": [len(rows), len(rows[0])], "values": [value for row in rows for value in row]}
+        answer = {"ndarray": rows} if FAULT == "answers a tensor by rows" else {"tensor": flat}
+    return {"data": answer, "meta": {} if FAULT == "loses meta" else meta}
+
+
 def answers(rows: Any, body: bytes) -> Any:
     if not isinstance(rows, list):
         raise Refused(400, "expected a list of rows")
@@ -149,7 +172,10 @@ def answers(rows: Any, body: bytes) -> Any:
         rows = np.asarray(rows, np.float32)
     if FAULT == "500 on ragged rows" and len({len(row) for row in rows if isinstance(row, list)}) > 1:
         raise ZeroDivisionError
-    return (MODEL.predict(rows) + (1e-3 if FAULT == "wrong numbers" else 0)).tolist()
+    if FAULT == "mixes versions in a batch" and len(rows) > 1:
+        return [VERSIONS[index % len(VERSIONS)].predict([row])[0].tolist() for index, row in enumerate(rows)]
+    chosen = VERSIONS[0] if FAULT == "always one version" else random.choice(VERSIONS)  # noqa: S311 - no secret
+    return (chosen.predict(rows) + (1e-3 if FAULT == "wrong numbers" else 0)).tolist()
 
 
 def features(_: Handler, body: bytes) -> Any:
@@ -180,7 +206,11 @@ def grey(data: bytes) -> bytes:
     return file.getvalue()
 
 
-ROUTES: dict[str, Callable[[Handler, bytes], Any]] = {PREDICT: predict, "/invocations": invocations}
+ROUTES: dict[str, Callable[[Handler, bytes], Any]] = {
+    PREDICT: predict,
+    "/invocations": invocations,
+    "/api/v1.0/predictions": seldon,
+}
 if MODEL.features:
     ROUTES["/predict"] = features
 if MODEL.takes_images:

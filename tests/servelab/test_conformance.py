@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,6 +16,7 @@ from servelab.errors import ConformanceError
 from tests import folders
 
 StandIn = Callable[..., Path]
+Dialect = Literal["invocations", "seldon"]
 STAND_IN = Path(__file__).with_name("conformance_stand_in.py")
 ROUTES = """
 [[also]]
@@ -74,16 +76,53 @@ def test_a_broken_server_fails(stand_in: StandIn, fault: str, model: str, only: 
     assert not report.ok
 
 
-@pytest.mark.parametrize("model", ["iris", "mnist"])
-def test_the_invocations_dialect_is_held_to_the_same_tables(stand_in: StandIn, model: str) -> None:
-    only = ["answers/*", "invocations/*", "body/*", "load/*", "v1/*"]
-    who = dataclasses.replace(strategy.load(stand_in("takes numeric strings")), protocol="invocations")
+@pytest.mark.parametrize(("dialect", "model"), [("invocations", "iris"), ("invocations", "mnist"), ("seldon", "mnist")])
+def test_other_dialects_are_held_to_the_same_tables(stand_in: StandIn, dialect: Dialect, model: str) -> None:
+    only = ["answers/*", f"{dialect}/*", "body/*", "load/*", "v1/*"]
+    who = dataclasses.replace(strategy.load(stand_in("takes numeric strings")), protocol=dialect)
     report = conformance.run(who, model, only=only)
-    assert failures(report).keys() == {"invocations/numeric-string"}, report.render()
-    asked = {result.check.partition("/")[2] for result in report.results if result.check.startswith("invocations/")}
+    assert failures(report).keys() == {f"{dialect}/numeric-string"}, report.render()
+    asked = {result.check.partition("/")[2] for result in report.results if result.check.startswith(f"{dialect}/")}
     assert asked == {case.name for case in conformance.bad_input.cases(shared_models.load(model), "v1")}
     skipped = {result.check for result in report.results if result.outcome == "skip"}
-    assert skipped == {f"invocations/{name}" for name in ("unknown-model", "longer-model-name", "unknown-verb")}
+    assert skipped == {f"{dialect}/{name}" for name in ("unknown-model", "longer-model-name", "unknown-verb")}
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("", set()),
+        ("loses meta", {"seldon-message/meta-comes-back"}),
+        ("answers a tensor by rows", {"seldon-message/kind-of-the-request"}),
+    ],
+)
+def test_what_is_seldons_alone_is_checked(stand_in: StandIn, fault: str, expected: set[str]) -> None:
+    who = dataclasses.replace(strategy.load(stand_in(fault)), protocol="seldon")
+    report = conformance.run(who, only=["seldon-message/*"])
+    assert failures(report).keys() == expected, report.render()
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("", set()),
+        ("always one version", {"versions/each-answers-its-share"}),
+        ("mixes versions in a batch", {"answers/parity"}),
+    ],
+)
+def test_of_an_ab_test_any_version_may_answer_but_each_must(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, fault: str, expected: set[str]
+) -> None:
+    monkeypatch.setenv("VERSIONS", "1 2")
+    who = dataclasses.replace(strategy.load(stand_in(fault)), versions=("1", "2"))
+    report = conformance.run(who, "mnist", only=["answers/*", "versions/*", "v1/good", "v1/duplicate-keys"])
+    assert failures(report).keys() == expected, report.render()
+
+
+def test_a_version_that_nobody_named_is_wrong(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERSIONS", "1 2")
+    found = failures(conformance.run(stand_in(), "mnist", only=["answers/*"]))
+    assert "difference" in found["answers/parity"]
 
 
 def test_html_errors_fail_every_refusal(stand_in: StandIn) -> None:

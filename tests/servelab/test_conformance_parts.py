@@ -76,6 +76,14 @@ def test_difference_of_labels() -> None:
     assert "expected label [3]" in difference(np.array([5]), np.array([3]))
 
 
+def test_of_several_expected_answers_any_one_will_do_but_for_the_whole_batch() -> None:
+    other = ROWS[:, ::-1]
+    expected = np.stack([ROWS, other])
+    assert difference(ROWS, expected) == difference(other, expected) == ""
+    assert "the answer of no version" in difference(np.stack([ROWS[0], other[1]]), expected)
+    assert "found shape (1, 2)" in difference(ROWS[:1], expected)
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "said"),
     [

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import shared_models
 from servelab import protocols
-from servelab.protocols import features, image, invocations, v1, v2, v2_binary
+from servelab.protocols import features, image, invocations, seldon, v1, v2, v2_binary
 from servelab.protocols.base import DecodeError, Request, to_json
 
 WIRE = Path(__file__).with_name("wire")
@@ -32,7 +32,15 @@ TENSORS = st.sampled_from(sorted(v2.DATATYPES.values(), key=str)).flatmap(
 
 
 def test_every_name_has_its_module() -> None:
-    assert [protocols.get(name) for name in protocols.names()] == [v1, v2, v2_binary, invocations, features, image]
+    assert [protocols.get(name) for name in protocols.names()] == [
+        v1,
+        v2,
+        v2_binary,
+        invocations,
+        seldon,
+        features,
+        image,
+    ]
     with pytest.raises(ValueError, match="unknown protocol 'v3'; the protocols are: v1, v2"):
         protocols.get("v3")
 
@@ -60,6 +68,29 @@ def test_invocations_carries_a_tensor_and_finds_the_answer_below_its_outputs_nam
     rows = batch.reshape(2, 784)
     answer = to_json({"predictions": {"probabilities": rows}})
     assert np.array_equal(invocations.decode({}, answer), rows)
+
+
+@given(npst.arrays(np.float32, npst.array_shapes(min_dims=2, max_dims=3, min_side=1), elements=FINITE))
+def test_seldon_carries_rows_and_reads_both_kinds(batch: NDArray[Any]) -> None:
+    sent = seldon.encode(batch, IRIS)
+    assert (sent.method, sent.path) == ("POST", "/api/v1.0/predictions")
+    assert np.array_equal(np.asarray(orjson.loads(sent.body)["data"]["ndarray"], np.float32), batch)
+    assert np.array_equal(seldon.decode({}, sent.body), batch)
+    tensor = {"shape": list(batch.shape), "values": batch.reshape(-1)}
+    assert np.array_equal(seldon.decode({}, to_json({"meta": {}, "data": {"names": [], "tensor": tensor}})), batch)
+
+
+@pytest.mark.parametrize("name", ["iris", "iris-tensor"])
+def test_seldon_is_these_bytes_on_the_wire(name: str) -> None:
+    """What is sent for an iris, and what the strategy seldon answered, to a tensor as well: the files of wire/."""
+    sent = seldon.encode(np.array([[5.1, 3.5, 1.4, 0.2]], np.float32), IRIS).to_bytes("127.0.0.1:8005")
+    assert sent == (WIRE / "seldon-iris-request.http").read_bytes()
+    head, _, body = (WIRE / f"seldon-{name}-answer.http").read_bytes().partition(b"\r\n\r\n")
+    answer = seldon.decode({}, body)
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.shape == (1, 3)
+    assert answer.argmax() == 0
+    assert answer.sum() == pytest.approx(1)
 
 
 def test_invocations_are_these_bytes_on_the_wire() -> None:
@@ -155,6 +186,13 @@ def test_image_reads_the_seeds_sentence() -> None:
         ("v2", b'{"outputs": [{"datatype": "UINT64", "shape": [2], "data": [-1, 9223372036854775809]}]}', "of uint64"),
         ("v2", b'{"outputs": [{"datatype": "FP32", "shape": [3], "data": [1]}]}', "3 elements; found 1"),
         ("v2", b'{"outputs": [{"datatype": "FP32", "shape": "x", "data": [1]}]}', "found 'x'"),
+        ("seldon", b'{"status": {"info": "no"}}', "'data'"),
+        ("seldon", b'{"data": []}', "ndarray or a tensor; found \\[\\]"),
+        ("seldon", b'{"data": {"names": []}}', "ndarray or a tensor"),
+        ("seldon", b'{"data": {"ndarray": [[1], [1, 2]]}}', "ragged"),
+        ("seldon", b'{"data": {"tensor": {"values": [1]}}}', "list of sizes"),
+        ("seldon", b'{"data": {"tensor": {"shape": [2, 2], "values": [1]}}}', "4 elements; found 1"),
+        ("seldon", b'{"data": {"tensor": {"shape": [1]}}}', '"values"'),
         ("features", b"{}", "'result'"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_quickstart_is_a_variant_of_its_strategy() -> None:
         (
             'protocol = "v1"',
             'protocol = "features"',
-            "protocol must be one of 'v1', 'v2', 'v2-binary', 'invocations'; found 'features'",
+            "protocol must be one of 'v1', 'v2', 'v2-binary', 'invocations', 'seldon'; found 'features'",
         ),
         ('protocol = "v1"', 'protocol = "v9"', "protocol must be one of 'v1', 'v2'"),
         ('"{port}"', '"{prot}"', r"command: unknown placeholder \{prot\}"),

@@ -12,7 +12,8 @@ from servelab import conformance, doctor, environment
 from servelab.errors import RequestFailed
 from servelab.strategy import Strategy, discover
 
-PLAIN = [s for s in discover().values() if "__main__" in (s.folder / "server.py").read_text("utf-8")]
+ALONE = [s for s in discover().values() if "server.py" in s.required_files]
+PLAIN = [s for s in ALONE if "__main__" in (s.folder / "server.py").read_text("utf-8")]
 QUICKSTARTS = [(f"{s.name}:quickstart", model) for s in discover().values() if s.quickstart for model in s.models]
 SECONDS = 60
 
@@ -57,7 +58,7 @@ def test_the_quickstart_answers_as_the_model_does(name: str, model: str) -> None
         conformance.parity(server)
 
 
-@pytest.mark.parametrize("strategy", discover().values(), ids=lambda strategy: strategy.name)
+@pytest.mark.parametrize("strategy", ALONE, ids=lambda strategy: strategy.name)
 def test_the_image_is_built_safely(strategy: Strategy) -> None:
     lines = (strategy.folder / "Dockerfile").read_text("utf-8").splitlines()
     (user,) = (line.split()[1] for line in lines if line.startswith("USER "))

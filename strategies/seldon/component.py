@@ -1,0 +1,109 @@
+"""Which component is served, as Seldon's own environment variables say it, and with the guard that it gets.
+
+MODEL_NAME is a class of this folder, in a file of the same name, or ``/path/FILE.py:Class``;
+PREDICTIVE_UNIT_PARAMETERS its constructor's arguments, a JSON list of name, value and type. Where Seldon gives no
+parameters, MODEL and MODEL_VERSION choose among the shared models, as they do for every strategy.
+
+``seldon-core-microservice component.ModelInfer`` finds a class here, too: so the stock command serves it guarded.
+"""
+
+import atexit
+import contextlib
+import difflib
+import importlib
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from guard import guard
+from seldon_core.flask_utils import SeldonMicroserviceException  # type: ignore[import-untyped]
+from seldon_core.microservice import PARAMETERS_ENV_NAME, parse_parameters  # type: ignore[import-untyped]
+
+HERE = Path(__file__).parent
+DEFAULT = "ModelInfer"
+
+
+class ComponentError(Exception):
+    """No such component, or not these parameters; the message says what was expected and what was found."""
+
+
+def asked() -> Any:
+    """The component that the environment names, guarded, and not yet loaded. Raises ComponentError."""
+    return build(os.environ.get("MODEL_NAME") or DEFAULT, **_parameters())
+
+
+def build(name: str, **parameters: Any) -> Any:
+    """The component of that name, guarded, and not yet loaded. Raises ComponentError."""
+    try:
+        component = _find(name)(**(parameters or _chosen()))
+    except TypeError as error:
+        raise ComponentError(f"expected {PARAMETERS_ENV_NAME} to be what {name} takes; found {error}") from None
+    component.model_error_handler = guard  # the blueprint that the wrapper registers for a component that has one
+    return component
+
+
+def load(component: Any) -> None:
+    """Call its ``load``, where it has one, as the stock command does in each worker."""
+    if hasattr(component, "load"):
+        with contextlib.suppress(NotImplementedError):  # SeldonComponent's own
+            component.load()
+
+
+def _find(name: str) -> Callable[..., Any]:
+    file, _, attribute = name.rpartition(":")
+    path = Path(file) if file else HERE / f"{name}.py"
+    if not path.is_file():
+        known = sorted(each.stem for each in HERE.glob("*.py") if each.stem[0].isupper())
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        wanted = f"MODEL_NAME to be one of {', '.join(known)}, or /path/FILE.py:Class"
+        raise ComponentError(f"expected {wanted}; found {name}{hint}")
+    sys.path.insert(0, str(path.parent.resolve()))
+    module = importlib.import_module(path.stem)
+    try:
+        return getattr(module, attribute)  # type: ignore[no-any-return]
+    except AttributeError:
+        raise ComponentError(f"expected {path} to have the class {attribute}; it has none of that name") from None
+
+
+def _parameters() -> dict[str, Any]:
+    text = os.environ.get(PARAMETERS_ENV_NAME, "[]")
+    try:
+        return parse_parameters(json.loads(text))  # type: ignore[no-any-return]
+    except SeldonMicroserviceException as error:
+        problem = error.message
+    except (ValueError, TypeError, AttributeError) as error:
+        problem = str(error)
+    wanted = '[{"name": "container_name", "value": "iris", "type": "STRING"}]'
+    raise ComponentError(f"expected {PARAMETERS_ENV_NAME} to be a JSON list such as {wanted}; found {text}: {problem}")
+
+
+def _chosen() -> dict[str, str]:
+    """The shared model that MODEL and MODEL_VERSION choose, unless Seldon says what the parameters are."""
+    if PARAMETERS_ENV_NAME in os.environ or not os.environ.get("MODEL"):
+        return {}
+    version = os.environ.get("MODEL_VERSION")
+    return {"container_name": os.environ["MODEL"]} | ({"run_name": version} if version else {})
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    """What the stock command takes for the class of that name: it calls it with the parameters."""
+    if not (HERE / f"{name}.py").is_file():
+        raise AttributeError(name)
+    atexit.register(_end_children, os.getpid())
+
+    def guarded(**parameters: Any) -> Any:
+        return build(name, **parameters)
+
+    return guarded
+
+
+def _end_children(main: int) -> None:
+    """Let the stock command end: at its end it waits for its gRPC process, which nobody has told to stop."""
+    if os.getpid() == main:
+        for child in multiprocessing.active_children():
+            child.terminate()
