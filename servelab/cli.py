@@ -18,7 +18,9 @@ from servelab import (
     strategy as strategies,
 )
 from servelab.errors import ServelabError
+from servelab.graph import command as graph_command
 from servelab.start import serve
+from servelab.steps import command as steps
 from shared_models.mnist import sentence
 
 
@@ -63,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     shared.set_defaults(run=_conflicts)
 
+    graph_command.add_to(commands)
+
     check = commands.add_parser("conformance", help="check a strategy by real requests")
     check.add_argument("strategy")
     _add_model(check, default_model="every model of the strategy")
@@ -78,13 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--like", default="flask", help="the strategy to start from (default: flask)")
     new.set_defaults(run=_new)
 
-    env = commands.add_parser("env", help="build a strategy's environment and print its Python")
-    env.add_argument("strategy")
+    env = commands.add_parser("env", help="build an environment and print its Python")
+    env.add_argument("name", help="a strategy, or pipelines/v1 or pipelines/v2")
     env.set_defaults(run=_env)
 
     image = commands.add_parser("image", help="build a strategy's container image")
     image.add_argument("strategy")
     image.set_defaults(run=_image)
+
+    steps.add(commands.add_parser("step", help="one step of a pipeline: files in, files out"))
 
     train = commands.add_parser("train", help="retrain the shared models in their own environment")
     train.add_argument("models", nargs="*", help="default: all")
@@ -178,7 +184,7 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _env(options: argparse.Namespace) -> int:
-    print(environment.of(strategies.load(options.strategy)).ensure())
+    print(environment.named(options.name).ensure())
     return 0
 
 

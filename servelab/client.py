@@ -22,7 +22,7 @@ class Client:
     """
 
     def __init__(self, url: str, protocol: str, model: shared_models.Model, timeout: float = 30.0) -> None:
-        address = _parse(url)
+        address = parse_url(url)
         self.url = url.rstrip("/")
         self.model = model
         self.protocol = protocols.get(protocol)
@@ -98,7 +98,8 @@ class Client:
         self.close()
 
 
-def _parse(url: str) -> urllib.parse.SplitResult:
+def parse_url(url: str) -> urllib.parse.SplitResult:
+    """The parts of a URL that a server can be reached at; AddressError for anything else."""
     try:
         address = urllib.parse.urlsplit(url)
         if url.isascii() and address.scheme in ("http", "https") and address.hostname and address.port != 0:

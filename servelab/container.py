@@ -19,7 +19,8 @@ from docker.models.containers import Container
 from servelab import strategy as strategies
 from servelab.errors import EnvironmentFailed
 from servelab.paths import ROOT
-from servelab.server import GRACE, raise_on_sigterm
+from servelab.process import GRACE
+from servelab.server import raise_on_sigterm
 from servelab.strategy import Strategy
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"  # where the SDK looks, too

@@ -1,29 +1,22 @@
 """A server is a running strategy: start it, wait until it predicts, talk to it, stop everything that it started."""
 
 import contextlib
-import json
 import math
-import queue
 import signal
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import psutil
 from numpy.typing import ArrayLike, NDArray
 
 import shared_models
-from servelab import supervisor
 from servelab.client import Client
 from servelab.errors import RequestFailed, StartFailed
+from servelab.process import Process
 from servelab.strategy import Strategy
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how to reach a server that listens everywhere
-GRACE = 30.0  # seconds that a server has to finish what is in flight; gunicorn's own graceful timeout
 
 
 def raise_on_sigterm() -> None:
@@ -52,25 +45,11 @@ class Server:
         self.host, self.port = address
         reachable = _LOOPBACK.get(self.host, self.host)
         self.url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{self.port}"
-        self.log = Path(job["log"]) if job["log"] else None
-        self._job = job
         self.ready_seconds = self.first_seconds = math.nan
         """From the start to the end of the first prediction, and how long that one took; known once it is ready."""
         self._began = time.monotonic()
-        # A session of its own: a Ctrl-C in the terminal reaches us alone, and we stop the server in order.
-        self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", "-S", supervisor.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert self._supervisor.stdin is not None  # noqa: S101 - they are pipes
-        assert self._supervisor.stdout is not None  # noqa: S101
-        self._supervisor.stdin.write(json.dumps(job).encode() + b"\n")
-        self._supervisor.stdin.flush()
-        self._events: queue.SimpleQueue[dict[str, int]] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, args=(self._supervisor.stdout,), daemon=True).start()
-        self.status: int | None = None
+        self._supervisor = Process(job)
+        self.log = self._supervisor.log
         self.client = self.connect()
 
     def connect(self, protocol: str | None = None, timeout: float = 30.0) -> Client:
@@ -84,11 +63,7 @@ class Server:
     @property
     def pids(self) -> list[int]:
         """The live processes of the server; the supervisor is not one of them."""
-        try:
-            children = psutil.Process(self._supervisor.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-        return [child.pid for child in children if _lives(child)]
+        return self._supervisor.pids
 
     def wait_ready(self, timeout: float) -> None:
         """Wait until it predicts the model's first golden input; StartFailed when it ends or time runs out before."""
@@ -97,7 +72,7 @@ class Server:
         problem = "it never accepted a connection"
         while time.monotonic() < deadline:
             if self.exited() is not None:
-                raise StartFailed(self._report(f"ended at its start with exit status {self.status}"))
+                raise StartFailed(self._report(f"ended at its start with exit status {self.exited()}"))
             asked = time.monotonic()
             try:
                 with self.connect(timeout=max(deadline - asked, 0.1)) as probe:
@@ -128,42 +103,22 @@ class Server:
 
     def exited(self) -> int | None:
         """The exit status of the server's main process, or None while it runs."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self.status = self._events.get_nowait().get("exited", self.status)
-        return self.status
+        return self._supervisor.exited()
 
     def wait(self) -> int:
         """Wait until the server ends by itself; returns its exit status."""
-        while self.exited() is None and self._supervisor.poll() is None:
-            time.sleep(0.1)
-        return self.status or 0
+        return self._supervisor.wait()
 
     def stop(self) -> None:
         """Stop it in order: what is in flight is finished, and no process that it started lives afterwards."""
         self.client.close()
-        assert self._supervisor.stdin is not None  # noqa: S101 - it is a pipe
-        with contextlib.suppress(OSError):
-            self._supervisor.stdin.close()
-        longest = self._job["grace"] + supervisor.TERM_TO_KILL + supervisor.GIVE_UP + 5
-        try:
-            self._supervisor.wait(longest)
-        except subprocess.TimeoutExpired:
-            self._supervisor.kill()
-            self._supervisor.wait()
-
-    def _listen(self, events: IO[bytes]) -> None:
-        with events:
-            for line in events:
-                self._events.put(json.loads(line))
+        self._supervisor.stop()
 
     def _report(self, what: str) -> str:
-        lines = self.log.read_text("utf-8", "replace").splitlines()[-15:] if self.log and self.log.exists() else []
-        tail = "\n".join(f"    {line}" for line in lines) or "    (nothing)"
-        said = f"The end of its log, {self.log}:\n{tail}" if self.log else "What it said stands above."
+        command = " ".join(self._supervisor.job["command"])
         return (
-            f"{self.strategy.name}, serving {self.model.name}, {what}.\n{said}\n"
-            f"Its command was: {' '.join(self._job['command'])}\nSee what the machine lacks with: make doctor"
+            f"{self.strategy.name}, serving {self.model.name}, {what}.\n{self._supervisor.tail()}\n"
+            f"Its command was: {command}\nSee what the machine lacks with: make doctor"
         )
 
     def __enter__(self) -> Self:
@@ -173,10 +128,3 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False

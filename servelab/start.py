@@ -14,7 +14,8 @@ import shared_models
 from servelab import environment, strategy as strategies, supervisor
 from servelab.errors import AddressError, StartFailed
 from servelab.paths import home
-from servelab.server import GRACE, Server
+from servelab.process import GRACE
+from servelab.server import Server
 from servelab.strategy import Strategy
 
 _count = itertools.count()
@@ -43,7 +44,7 @@ def serve(
     what = shared_models.load(model, version)
     _check(who, what, workers)
     host = host.strip("[]")
-    port = _usable_port(host, port)
+    port = usable_port(host, port)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     values = {
         "host": host,
@@ -55,10 +56,10 @@ def serve(
     }
     values |= {"model": str(what.folder.resolve()) if is_brought(what) else what.name}
     values |= {"state": str(home() / "state" / who.name), "toolkit": str(Path(sys.executable).parent)}
-    job = (_image_job if image else _venv_job)(who, values)
+    job = (_image_job if image else venv_job)(who, values)
     job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
     job["env"][supervisor.COOKIE] = uuid.uuid4().hex
-    job |= {"stop": who.stop, "grace": grace, "log": str(_log_file(who, what)) if log else ""}
+    job |= {"stop": who.stop, "grace": grace, "log": str(log_file(f"{who.name}-{what.name}")) if log else ""}
     server = Server(who, what, (host, port), job, image)
     try:
         server.wait_ready(timeout)
@@ -73,7 +74,8 @@ def is_brought(model: shared_models.Model) -> bool:
     return not model.folder.resolve().is_relative_to(Path(shared_models.__file__).resolve().parent)
 
 
-def _venv_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
+def venv_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
+    """The job, without its stop, of a strategy's command in its own environment, which is built where it is missing."""
     env = environment.of(strategy)
     env.ensure()
     variables = env.variables()
@@ -112,7 +114,7 @@ def _check(strategy: Strategy, model: shared_models.Model, workers: int) -> None
         raise StartFailed(f"expected at least one worker; found {workers}")
 
 
-def _usable_port(host: str, port: int) -> int:
+def usable_port(host: str, port: int) -> int:
     """The port, found free a moment ago; 0 asks the system for one."""
     if not 0 <= port <= 65535:
         raise AddressError(f"expected a port from 1 to 65535, or 0 for any free one; found {port}")
@@ -129,7 +131,8 @@ def _usable_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _log_file(strategy: Strategy, model: shared_models.Model) -> Path:
+def log_file(name: str) -> Path:
+    """A file of its own for what a server says, below the folder of logs, which is made."""
     folder = home() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{strategy.name.replace(':', '-')}-{model.name}-{os.getpid()}-{next(_count)}.log"
+    return folder / f"{name.replace(':', '-')}-{os.getpid()}-{next(_count)}.log"

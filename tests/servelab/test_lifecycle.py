@@ -163,7 +163,7 @@ def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> Non
     with servelab.serve(folders.make(tmp_path, "first")) as first:
         second = folders.make(tmp_path, "second", hook="time.sleep(600)")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("servelab.start._usable_port", lambda *_: first.port)
+            patch.setattr("servelab.start.usable_port", lambda *_: first.port)
             with pytest.raises(StartFailed, match=r"another program listens on port"):
                 servelab.serve(second, timeout=1, grace=0.2)
 

@@ -1,0 +1,122 @@
+"""``servelab graph run``: gateway, control API and components in the foreground, until Ctrl-C or SIGTERM."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import signal
+import sys
+from typing import TypeAlias
+
+from servelab import environment, start, strategy as strategies
+from servelab.errors import StartFailed
+from servelab.graph.control import Control
+from servelab.graph.deployment import Size
+from servelab.graph.gateway import Gateway
+from servelab.graph.manifest import Deployment
+from servelab.graph.program import Sources
+from servelab.graph.runner import Entry, Runner
+
+Address: TypeAlias = "tuple[str, int, int | None]"
+STAND_IN = (
+    "A laptop stand-in for Seldon's executor: one process for all requests, one of each component.\n"
+    "The engine at scale is Seldon Core on Kubernetes, with the same YAML: kubectl apply -f FILE"
+)
+
+
+def run(wanted: list[Deployment], sources: Sources, workers: int, address: Address) -> None:
+    """Serve the deployments on host, port and gRPC's port (None: no gRPC; 0: any free one) until told to stop.
+
+    Raises StartFailed when one of them fails or a port is taken, and KeyboardInterrupt after an orderly stop.
+    """
+    if workers < 1:
+        raise StartFailed(f"expected at least one worker; found {workers}")
+    host = address[0].strip("[]")
+    port = start.usable_port(host, address[1])
+    grpc_port = None if address[2] is None else start.usable_port(host, address[2])
+    environment.of(strategies.load("seldon")).ensure()
+    logging.basicConfig(level=logging.WARNING, format="servelab graph: %(message)s", stream=sys.stderr)
+    logging.getLogger("servelab.graph").setLevel(logging.INFO)
+    asyncio.run(_serve(wanted, sources, Size(workers, grpc=grpc_port is not None), (host, port, grpc_port)))
+
+
+async def _serve(wanted: list[Deployment], sources: Sources, size: Size, address: Address) -> None:
+    """Serve until SIGTERM or Ctrl-C, then stop in order; a second one leaves the rest to the supervisors."""
+    loop = asyncio.get_running_loop()
+    # Every component may be waited for at once, each in a thread of its own.
+    loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(64))
+    told = asyncio.Event()
+
+    def tell() -> None:
+        told.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, tell)
+    gateway = Gateway()
+    runner = Runner(gateway, sources, size)
+    Control(runner).add_to(gateway.app)
+    try:
+        await gateway.start(*address)
+    except (OSError, RuntimeError) as error:  # a port that was taken a moment ago, or by the other of the two
+        raise StartFailed(f"cannot listen on {address[0]}, ports {address[1:]}: {error}. Choose others") from None
+    try:
+        failed = await _first(runner, wanted, told)
+        if not told.is_set():
+            _welcome(runner, address)
+            await told.wait()
+    finally:
+        with contextlib.suppress(asyncio.CancelledError):
+            await runner.stop()
+    if failed:
+        raise StartFailed(failed)
+    raise KeyboardInterrupt
+
+
+async def _first(runner: Runner, wanted: list[Deployment], told: asyncio.Event) -> str:
+    """Bring up what the files hold; the reason when one fails, or when told to stop before."""
+    for deployment in wanted:
+        runner.apply(deployment)
+    stop = asyncio.create_task(told.wait())
+    for deployment in wanted:
+        settled = asyncio.create_task(runner.settled((deployment.namespace, deployment.name)))
+        await asyncio.wait([stop, settled], return_when=asyncio.FIRST_COMPLETED)
+        settled.cancel()
+        if settled.done() and not settled.cancelled() and settled.result().state == "Failed":
+            told.set()
+            stop.cancel()
+            return settled.result().description
+    stop.cancel()
+    return ""
+
+
+def _welcome(runner: Runner, address: Address) -> None:
+    host, port, grpc_port = address
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    for (namespace, name), entry in sorted(runner.entries.items()):
+        print(f"{name} serves on {base}/seldon/{namespace}/{name}/api/v1.0/predictions")
+        print(f"  try  {_curl(base, entry)}")
+        print(f"  page {base}/seldon/{namespace}/{name}/api/v1.0/doc/")
+        for note in (*entry.wanted.notes, *entry.notices):
+            print(f"  note {note}")
+    if not runner.entries:
+        print(f"nothing to serve yet; from another terminal: servelab graph apply FILE --runner {base}")
+    grpc = f", gRPC on {host}:{grpc_port}" if grpc_port else ""
+    print(f"{STAND_IN}\nHTTP on {base}{grpc} (Ctrl-C stops it)", flush=True)
+
+
+def _curl(base: str, entry: Entry) -> str:
+    url = f"{base}/seldon/{entry.wanted.namespace}/{entry.wanted.name}/api/v1.0/predictions"
+    return f"""curl {url} -H 'Content-Type: application/json' -d '{{"data": {{"ndarray": {_row(entry)}}}}}'"""
+
+
+def _row(entry: Entry) -> str:
+    """A row for the first model of the graph that says which it is."""
+    rows = {"animals": '[["dog", 0, 4, 0.2, 0.79]]', "iris": "[[5.1, 3.5, 1.4, 0.2]]"}
+    for predictor in entry.wanted.predictors:
+        for unit in predictor.units():
+            words = [parameter.value for parameter in unit.parameters] + unit.model_uri.split("/")
+            if found := next((rows[word] for word in words if word in rows), None):
+                return found
+    return "[[...]]"
