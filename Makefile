@@ -17,7 +17,7 @@ BESIDE = -n 3 --dist loadfile
 OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION)')
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: help bench bench-engine selftest test lint doctor models docs plots conflicts lock new-strategy \
+.PHONY: help bench bench-engine selftest soak hop test lint doctor models docs plots conflicts lock new-strategy \
         pipeline pipeline-run pipeline-run-v1 pipeline-upload test-images test-cluster k8s-up k8s-seldon k8s-down clean
 
 help:  ## this list
@@ -39,6 +39,12 @@ bench-engine: $(VENV)/.bench  ## the load engine's own speed, beside wrk and Loc
 selftest: $(VENV)/.bench  ## does the bench find what it must, and nothing else? six minutes of live controls
 	@$(RUN)/bench selftest
 
+soak: $(VENV)/.bench  ## half an hour of an A/B test under load, with applies and killed components (MINUTES)
+	@$(RUN)/python -m bench.soak --minutes $(or $(MINUTES),30)
+
+hop: $(VENV)/.bench  ## what a step of a graph costs, beside its component and beside FastAPI with HTTPX
+	@$(RUN)/python -m bench.hop
+
 test: $(VENV)/.test  ## run every test
 	@$(RUN)/pytest $(BESIDE)
 
@@ -47,7 +53,7 @@ lint: $(VENV)/.test  ## ruff, mypy --strict for the toolkit and per strategy, ha
 	$(RUN)/ruff format --check
 	$(RUN)/mypy
 	$(RUN)/mypy --strict k8s/minikube/run.py
-	$(RUN)/hadolint strategies/*/Dockerfile
+	$(RUN)/hadolint strategies/*/Dockerfile pipelines/Dockerfile
 	@for folder in strategies/*/ pipelines/v1/ pipelines/v2/; do \
 	  case $$folder in strategies/*) name=$$(basename "$$folder");; *) name=$${folder%/};; esac; \
 	  set -- "$$folder"*.py; test -f "$$1" || continue; \
@@ -92,6 +98,10 @@ test-cluster: $(VENV)/.test  ## manifests and servers on a real Kubernetes (SERV
 pipeline: $(VENV)/.bench  ## compile both pipelines
 	@python="$$($(RUN)/servelab env pipelines/v1)" && "$$python" pipelines/v1/pipeline.py && "$$python" pipelines/v1/seed.py
 	@python="$$($(RUN)/servelab env pipelines/v2)" && "$$python" pipelines/v2/pipeline.py
+
+pipeline-run: $(VENV)/.bench  ## run the pipeline of KFP 2 here: train, judge, deploy, ask (MODEL=iris, VERSION, SABOTAGE=1, RUNNER=URL, DOCKER=1)
+	@PATH="$(CURDIR)/$(RUN):$$PATH" "$$($(RUN)/servelab env pipelines/v2)" pipelines/v2/run.py $(OPTIONS) \
+	  $(if $(SABOTAGE),--label-noise 1) $(if $(RUNNER),--runner '$(RUNNER)') $(if $(DOCKER),--docker)
 
 pipeline-run-v1: $(VENV)/.bench  ## run the Argo workflow of KFP 1.8 on this machine (MODEL, VERSION, SABOTAGE=1, ANSWERS, RUNNER)
 	@$(RUN)/python pipelines/v1/run.py $(if $(MODEL),--model '$(MODEL)') $(if $(RUNNER),--runner '$(RUNNER)') \

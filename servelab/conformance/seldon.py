@@ -58,6 +58,7 @@ def _cases(model: Model) -> Iterator[Case]:
         yield case(name, content)
     for name, meta in (
         ("meta-is-list", []),
+        ("meta-is-null", None),
         ("tags-are-list", {"tags": ["a"]}),
         ("request-path-is-string", {"requestPath": "a"}),
     ):

@@ -13,6 +13,7 @@ from servelab.graph.proto.prediction_pb2 import Feedback
 from servelab.graph.walk import Message, WalkError
 from servelab.protocols.base import excerpt
 
+LEVELS = 254  # that orjson writes (https://github.com/ijl/orjson#serialize); it reads 1024
 # What Go's json.HTMLEscape replaces, wherever it stands.
 _ESCAPED = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "<>&\u2028\u2029")
 
@@ -46,23 +47,40 @@ def combined(messages: Sequence[Message]) -> Message:
 
 
 def with_routing(message: Message, routing: Mapping[str, int]) -> Message:
-    """``meta.routing`` set and the keys sorted; unchanged when it is no JSON. Numbers keep their form, unlike in Go."""
+    """``meta.routing`` set and the keys sorted; unchanged when it is no JSON. Numbers keep their form, unlike in Go.
+
+    Raises WalkError for more levels than can be written: a client's own, for components send its meta back.
+    """
     try:
         value = orjson.loads(message.body)
     except orjson.JSONDecodeError:
         return message
     if isinstance(value, dict) and isinstance(meta := value.get("meta"), dict):
         meta["routing"] = routing
-    return message._replace(body=orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    try:
+        return message._replace(body=orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    except orjson.JSONEncodeError:
+        found = excerpt(message.body)
+        raise WalkError(f"expected at most {LEVELS} levels, to set meta.routing; found more: {found}", client=True) from None
 
 
 def feedback_routing(feedback: Message) -> Mapping[str, int]:
-    """``response.meta.routing``; empty for what is no Feedback, also by an unknown field (so is the executor)."""
+    """``response.meta.routing``; empty for what is no Feedback, also by an unknown field (so is the executor).
+
+    Of a list only the first item is looked at: reading all rows as protobuf would stop the gateway for seconds.
+    """
     try:
-        parsed = json_format.Parse(feedback.body, Feedback())
-    except (json_format.ParseError, UnicodeDecodeError, RecursionError):
+        parsed = json_format.ParseDict(_outline(orjson.loads(feedback.body)), Feedback())
+    except (orjson.JSONDecodeError, json_format.ParseError, RecursionError):
         return {}
     return parsed.response.meta.routing
+
+
+def _outline(value: Any) -> Any:
+    """A feedback without most of what may be large in it."""
+    if isinstance(value, dict):
+        return {key: _outline(item) for key, item in value.items() if key not in ("tags", "jsonData")}
+    return [_outline(item) for item in value[:1]] if isinstance(value, list) else value
 
 
 def escaped(message: Message) -> bytes:

@@ -1,5 +1,6 @@
 """Seldon's messages as protobuf: the few places where the executor looks into them (executor/api/util/utils.go)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -17,16 +18,19 @@ def route(answer: Message) -> int:
     answered = _parsed(SeldonMessage(), answer)
     data = answered.data
     kind = data.WhichOneof("data_oneof")
+    if kind is None and answered.HasField("data"):
+        return -1
+    number = math.nan
     if kind == "tensor" and data.tensor.values:
-        return int(data.tensor.values[0])
+        number = data.tensor.values[0]
     if kind == "ndarray" and data.ndarray.values:
         value = data.ndarray.values[0]
         if value.WhichOneof("kind") == "list_value" and value.list_value.values:
             value = value.list_value.values[0]
         if value.WhichOneof("kind") == "number_value":
-            return int(value.number_value)
-    if kind is None and answered.HasField("data"):
-        return -1
+            number = value.number_value
+    if math.isfinite(number):
+        return int(number)
     raise WalkError(f"expected a number in a router's data.ndarray or data.tensor; found {excerpt(answer.body)}")
 
 

@@ -1,9 +1,11 @@
 """The door to the live deployments: HTTP and gRPC on one machine's ports, as Seldon's ingress and executor answer."""
 
+import logging
 import random as randomness
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from servelab.graph.grpc_server import GrpcServer
 from servelab.graph.http_body import MAX_BODY
@@ -13,6 +15,15 @@ from servelab.graph.registry import Registry
 
 GRACE = 30.0  # seconds for the requests on their way when it stops
 IDLE = 65.0  # seconds for which an idle connection of a client is kept, the executor's
+_log = logging.getLogger(__name__)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """A client that speaks no HTTP gets a 400; aiohttp would log a traceback for each."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_log.addFilter(_is_ours)
 
 
 class Gateway:
@@ -25,7 +36,12 @@ class Gateway:
         self.app = web.Application(client_max_size=MAX_BODY)
         # Bodies stay as they are encoded; nobody reads a log of every request.
         self._runner = web.AppRunner(
-            self.app, access_log=None, auto_decompress=False, keepalive_timeout=IDLE, shutdown_timeout=GRACE
+            self.app,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE,
+            logger=_log,
+            shutdown_timeout=GRACE,
         )
         self.port = 0
         self.grpc_port: int | None = None

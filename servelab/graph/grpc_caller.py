@@ -86,6 +86,12 @@ class GrpcCaller:
         except grpc.aio.AioRpcError as error:
             code = error.code()
             raise Refused(code, f"{unit.name}: {error.details()}") from None
+        except WalkError:
+            code = grpc.StatusCode.UNAVAILABLE
+            raise
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
         finally:
             self._observe(unit, method, code, time.perf_counter() - began)
 

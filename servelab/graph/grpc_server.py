@@ -27,7 +27,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.so_reuseport", 0),  # a port that is taken is an error
 )
-_NOT_FORWARDED = ("user-agent", "content-type", "te", "grpc-", ":")  # of the connection, not of the request
+_OF_THE_CONNECTION = ("user-agent", "content-type", "te")  # not of the request; and so is what starts with grpc-
 _log = logging.getLogger(__name__)
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"  # generic in the types' stubs only
 Way = Callable[[Walk, Message], Awaitable[Message]]
@@ -78,8 +78,13 @@ class GrpcServer(grpc.GenericRpcHandler):
         live = self._registry.find(*named)
         if live is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, self._registry.missing(*named))
-        forwarded = tuple((key, value) for key, value in metadata.items() if not key.startswith(_NOT_FORWARDED))
-        deadline = time.monotonic() + (context.time_remaining() or math.inf)
+        forwarded = tuple(
+            (key, value)
+            for key, value in metadata.items()
+            if key not in _OF_THE_CONNECTION and not key.startswith(("grpc-", ":"))
+        )
+        left = context.time_remaining()
+        deadline = math.inf if left is None else time.monotonic() + left
         predictor = live.choose(self._random)
 
         def walk(through: Predictor) -> Awaitable[Message]:

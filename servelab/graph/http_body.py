@@ -35,7 +35,7 @@ async def read(request: web.Request) -> bytes:
         raise Unreadable(408, f"expected the rest of the body within {PATIENCE:g} s; it did not come") from None
     except web.HTTPRequestEntityTooLarge:
         raise _too_large() from None
-    except (web.RequestPayloadError, ValueError) as error:
+    except (web.RequestPayloadError, ConnectionError, ValueError) as error:
         raise Unreadable(400, f"expected a whole body; found one that broke off ({error})") from None
 
 

@@ -23,6 +23,7 @@ GROUP: Final = "machinelearning.seldon.io"
 MANAGER: Final = "servelab"  # the field manager of server-side apply
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TIMEOUT: Final = 60.0  # seconds without an answer
+SETTLE: Final = 5.0  # seconds in which a controller will have seen a change
 NOT_FOUND: Final = 404
 # What the server writes into an object, and refuses or ignores when it comes back.
 SERVERS_OWN: Final = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
@@ -84,23 +85,29 @@ class Api:
             raise
         return True
 
-    def wait_available(self, document: Object, seconds: float) -> Object:
-        """The object once its status.state is Available; StepFailed when it Failed, or is not yet after that time."""
-        version, namespace, name = identity(document)
-        deadline = time.monotonic() + seconds
+    def wait_available(self, applied: Object, seconds: float) -> Object:
+        """The object, as `apply` gave it, once its status.state is Available; StepFailed when it Failed, or time is up.
+
+        A controller that has not looked yet leaves the status of the version before: a state is believed when it is
+        another than at first, or after SETTLE seconds.
+        """
+        version, namespace, name = identity(applied)
+        began = time.monotonic()
+        first, _ = _state(applied)
         while True:
-            status = (self.get(version, namespace, name) or {}).get("status") or {}
-            state, why = status.get("state", "not known"), status.get("description", "")
-            if state == "Available":
-                return self.get(version, namespace, name) or {}
-            if state == "Failed":
+            time.sleep(0.2)
+            found = self.get(version, namespace, name) or {}
+            state, why = _state(found)
+            spent = time.monotonic() - began
+            if state in ("Available", "Failed") and (state != first or spent > SETTLE):
+                if state == "Available":
+                    return found
                 raise StepFailed(f"{namespace}/{name} failed: {why or 'its status gives no description'}")
-            if time.monotonic() > deadline:
+            if spent > max(seconds, SETTLE):
                 raise StepFailed(
-                    f"{namespace}/{name}: expected Available within {seconds:g} s; its state is {state}"
+                    f"{namespace}/{name}: expected Available within {seconds:g} s; its state is {state or 'not known'}"
                     + (f": {why}" if why else "; does a Seldon controller, or the graph runner, look after it?")
                 )
-            time.sleep(0.2)
 
     def _send(self, method: str, path: str, body: Object | None = None, kind: str = "application/json") -> Object:
         headers = {"Accept": "application/json", "Content-Type": kind}
@@ -118,6 +125,12 @@ class Api:
             why = getattr(error, "reason", error)
             raise StepFailed(f"{self.url} gave no answer to {method} {path}: {why}; is it running?") from None
         return document if isinstance(document, dict) else {}
+
+
+def _state(document: Object) -> tuple[str, str]:
+    """status.state and status.description, empty where there is none."""
+    status = document.get("status") or {}
+    return status.get("state") or "", status.get("description") or ""
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -74,8 +74,7 @@ def apply(options: argparse.Namespace) -> int:
     api = Api.find(options.api)
     if options.previous:
         print(_remember(api, what, options.previous))
-    api.apply(document)
-    url = address(api.wait_available(document, options.wait))
+    url = address(api.wait_available(api.apply(document), options.wait))
     if options.url:
         files.write(options.url, url)
     print(f"{what[1]}/{what[2]}: version {_version(document)} is Available, on {url}")
@@ -115,8 +114,7 @@ def rollback(options: argparse.Namespace) -> int:
         print(f"{where}: nothing was applied, nothing to roll back")
     elif document := files.read(options.previous, "what apply or previous wrote"):
         api = Api.find(options.api)
-        api.apply(document)
-        url = address(api.wait_available(document, options.wait))
+        url = address(api.wait_available(api.apply(document), options.wait))
         print(f"{where}: back to version {_version(document)}, on {url}")
     else:
         gone = Api.find(options.api).delete(f"{GROUP}/v1", options.namespace, options.name)

@@ -5,8 +5,6 @@ import contextlib
 import time
 from pathlib import Path
 
-import numpy as np
-
 import shared_models
 from servelab import protocols
 from servelab.client import Client
@@ -23,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", required=True, help="of the server; that of its predictions will do")
     parser.add_argument("--model-dir", required=True, type=Path, metavar="DIR", help="what train or take left")
     parser.add_argument("--protocol", default="seldon", choices=protocols.names())
-    parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="seconds to come to a first answer")
+    parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="seconds to come to a right answer")
     parser.set_defaults(run=smoke)
 
 
@@ -32,9 +30,8 @@ def smoke(options: argparse.Namespace) -> int:
     model = shared_models.load(options.model_dir)
     golden = model.golden()
     with Client(base(options.url), options.protocol, model) as client:
-        _wait(client, golden.inputs[:1], options.wait)
-        batches = [slice(None), *(slice(i, i + 1) for i in range(min(10, len(golden.inputs))))]
-        for rows in batches:
+        _wait(client, golden, options.wait)
+        for rows in (slice(None), *(slice(i, i + 1) for i in range(min(10, len(golden.inputs))))):
             if problem := difference(client.predict(golden.inputs[rows]), golden.outputs[rows]):
                 print(f"{client.url} answers otherwise than {model.name} {model.version} itself: {problem}")
                 return WRONG
@@ -42,11 +39,11 @@ def smoke(options: argparse.Namespace) -> int:
     return 0
 
 
-def _wait(client: Client, batch: np.ndarray, seconds: float) -> None:
-    """An ingress may route to the new server a little after it is Available; what fails after that is told as it is."""
+def _wait(client: Client, golden: shared_models.Golden, seconds: float) -> None:
+    """Until it answers rightly, or time is up: an ingress routes to the new version a little after it is Available."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(RequestFailed):
-            client.predict(batch)
-            return
+            if not difference(client.predict(golden.inputs), golden.outputs):
+                return
         time.sleep(0.2)

@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,6 +13,9 @@ from shared_models import InvalidInput
 PAYLOADS = ("data", "jsonData", "strData", "binData")
 WANTED = 'expected a JSON object with data, such as {"data": {"ndarray": [[5.1, 3.5, 1.4, 0.2]]}}'
 META: Mapping[str, type] = {"tags": dict, "requestPath": dict, "routing": dict, "metrics": list, "puid": str}
+MAX_ARRAY = 2**28  # bytes of an array of strings
+UNICODE = 4  # bytes of a character in it (https://numpy.org/doc/stable/reference/arrays.dtypes.html)
+NUMBER = 32  # characters that numpy takes for a number among strings
 NAMES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 
 
@@ -23,7 +26,7 @@ def check(message: Any, booleans: bool = True) -> None:
     """
     if not isinstance(message, dict):
         raise InvalidInput(f"{WANTED}; found {_kind(message)}")
-    _check_meta(message.get("meta"))
+    _check_meta(message.get("meta", {}))
     payload = next((name for name in PAYLOADS if name in message), None)
     if payload is None:
         raise InvalidInput(f"{WANTED}; found {', '.join(message)[:100] or 'an empty one'}")
@@ -53,6 +56,7 @@ def _check_data(data: Any, booleans: bool) -> None:
         raise InvalidInput(f"expected data to hold an ndarray or a tensor; found {', '.join(data)[:100] or 'neither'}")
     if not isinstance(values, list):
         raise InvalidInput(f"expected data.ndarray to be a list of rows; found {_kind(values)}")
+    _check_width(values)
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError):
@@ -75,13 +79,29 @@ def _values(tensor: Any) -> list[Any]:
 
 
 def _check_meta(meta: Any) -> None:
-    if meta is None:
-        return
     if not isinstance(meta, dict):
         raise InvalidInput(f"expected meta to be an object; found {_kind(meta)}")
     for key, kind in META.items():
         if not isinstance(meta.get(key, kind()), kind):
             raise InvalidInput(f"expected meta.{key} to be {NAMES[kind]}; found {_kind(meta[key])}")
+
+
+def _check_width(values: list[Any]) -> None:
+    """numpy makes every value as wide as the longest string among them: a body of 1 MB could ask for 100 GB."""
+    count = longest = 0
+    level: Sequence[Any] = values
+    while level:
+        kinds = set(map(type, level))
+        lists = [value for value in level if type(value) is list] if list in kinds else []
+        count += len(level) - len(lists)
+        if str in kinds:
+            longest = max(longest, NUMBER, *(len(value) for value in level if type(value) is str))
+        level = [*chain.from_iterable(lists)]
+    if count * longest * UNICODE > MAX_ARRAY:
+        raise InvalidInput(
+            f"expected fewer rows at once or shorter strings in them; found {count} values, of which the longest has "
+            f"{longest} characters: an array of them has more than {MAX_ARRAY >> 20} MiB"
+        )
 
 
 def _holds_booleans(values: Iterable[Any], depth: int) -> bool:

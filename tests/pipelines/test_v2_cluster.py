@@ -86,8 +86,7 @@ def _control(kubernetes: Api, runner: Api, over: threading.Event) -> None:
 def _served(runner: Api, item: dict[str, Any]) -> dict[str, Any]:
     kinds = {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment"}
     try:
-        runner.apply(api.plain(item | kinds))
-        return dict(runner.wait_available(item | kinds, 60)["status"])
+        return dict(runner.wait_available(runner.apply(api.plain(item | kinds)), 60)["status"])
     except StepFailed as error:
         return {"state": "Failed", "description": str(error)}
 

@@ -154,6 +154,14 @@ print(json.dumps(found))
     assert "expects numbers of shape (N, 4)" in refusals[0][1]
 
 
+def test_a_body_whose_array_would_take_gigabytes_is_refused(full: tuple[servelab.Server, int, int]) -> None:
+    server, *_ = full
+    content = {"data": {"ndarray": [["x" * 100_000], *([number] for number in range(10_000))]}}
+    status, answer = ask(server, "/predict", json.dumps(content).encode())
+    assert status == 400
+    assert "found 10001 values, of which the longest has 100000 characters" in answer["status"]["info"]
+
+
 def test_a_scrape_of_any_worker_tells_of_all(full: tuple[servelab.Server, int, int]) -> None:
     server, _, metrics = full
     before = _rows(metrics)

@@ -78,6 +78,16 @@ def test_an_answer_that_is_no_json_message_is_an_error(body: bytes) -> None:
         codec_json.route(Message(body))
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_route_that_only_protobuf_can_write_is_an_error(number: float) -> None:
+    tensor, ndarray = SeldonMessage(), SeldonMessage()
+    tensor.data.tensor.values.append(number)
+    ndarray.data.ndarray.append(number)
+    for message in (tensor, ndarray):
+        with pytest.raises(WalkError, match="expected a number"):
+            codec_proto.route(Message(message.SerializeToString()))
+
+
 def test_bytes_that_are_no_protobuf_are_an_error() -> None:
     for look in (codec_proto.route, codec_proto.feedback_routing, lambda m: codec_proto.with_routing(m, {})):
         with pytest.raises(WalkError, match=r"expected a servelab\.seldon\."):
@@ -127,6 +137,16 @@ def test_with_routing_leaves_what_is_no_json(body: bytes) -> None:
     assert codec_json.with_routing(message, {"a": 1}) is message
 
 
+def test_with_routing_refuses_more_levels_than_can_be_written() -> None:
+    def deep(levels: int) -> Message:
+        return Message(b'{"meta": {"tags": {"t": ' + b"[" * levels + b"]" * levels + b"}}}")
+
+    assert b'"routing":{"a":1}' in codec_json.with_routing(deep(codec_json.LEVELS - 3), {"a": 1}).body
+    with pytest.raises(WalkError, match="at most 254 levels") as error:
+        codec_json.with_routing(deep(codec_json.LEVELS), {"a": 1})
+    assert error.value.client
+
+
 @pytest.mark.parametrize("value", [{"data": {"ndarray": [1]}}, {"meta": "text"}, [1, 2], "text"])
 def test_with_routing_leaves_what_has_no_meta(value: object) -> None:
     assert json.loads(codec_json.with_routing(as_json(value), {"a": 1}).body) == value
@@ -166,6 +186,14 @@ def test_feedback_routing_is_that_of_its_response(routing: dict[str, int]) -> No
 )
 def test_a_feedback_that_cannot_be_read_has_no_routing(body: bytes) -> None:
     assert codec_json.feedback_routing(Message(body)) == {}
+
+
+def test_a_feedback_s_rows_are_not_looked_at_but_for_the_first() -> None:
+    routing = {"meta": {"routing": {"r": 1}, "tags": {"a": {"b": []}}}, "jsonData": [1, 2]}
+    for rows, found in (([1.5, "x"], {"r": 1}), (["x"], {})):
+        request = {"data": {"names": ["a", "b"], "tensor": {"shape": [2], "values": rows}}}
+        feedback = {"request": request, "response": routing, "truth": {"data": {"ndarray": [[1], [2, [3]]]}}}
+        assert codec_json.feedback_routing(as_json(feedback)) == found
 
 
 @given(st.recursive(texts | numbers, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8))

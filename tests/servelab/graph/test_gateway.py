@@ -364,11 +364,26 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(served: Serving, monke
     assert got < 2**24  # what the system had buffered
 
 
-def test_bad_http_gets_an_answer_and_no_traceback(served: Serving) -> None:
+def test_bad_http_gets_an_answer_and_no_traceback(served: Serving, caplog: pytest.LogCaptureFixture) -> None:
     for message in (b"nonsense\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"GET " + b"x" * 10_000):
         found = _raw(served, message + b"\r\n\r\n")
         assert found.startswith(b"HTTP/1.") or found == b""
         assert b"Traceback" not in found
+    assert caplog.records == []
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_event(
+    served: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    component = served.component()
+    model(served, component)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", served.gateway.port), 10) as plug:
+            plug.sendall(HEAD + b"half")
+            time.sleep(0.1)
+    assert served.ask(AB + PREDICTIONS, ROW).status == 200
+    assert len(component.calls) == 1
+    assert caplog.records == []
 
 
 def test_an_unknown_deployment_is_404_with_what_is_there_and_what_was_perhaps_meant(served: Serving) -> None:

@@ -166,12 +166,12 @@ def test_puid_and_metadata_go_to_every_component_and_puid_back(asking: Asking) -
     asking.put(deployment(predictor(node("t", "TRANSFORMER", node("m")))), parts)
     _, made = asking.call(b"")
     assert uuid.UUID(made["seldon-puid"]).version == 4
-    own: Any = {"seldon-puid": "mine", "x-own": "1"}
+    own: Any = {"seldon-puid": "mine", "x-own": "1", "tenant": "2"}
     _, given = asking.call(b"", **own)
     assert given["seldon-puid"] == "mine"
     for part in parts.values():
         assert part.calls[0][1]["seldon-puid"] == made["seldon-puid"]
-        assert (part.calls[1][1]["seldon-puid"], part.calls[1][1]["x-own"]) == ("mine", "1")
+        assert own.items() <= part.calls[1][1].items()
 
 
 def test_the_metadata_seldon_and_namespace_choose_the_deployment(asking: Asking) -> None:
@@ -234,6 +234,7 @@ def test_a_component_that_does_not_come_back_is_an_error_within_the_deadline(ask
     code, details = asking.refused()
     assert code is grpc.StatusCode.INTERNAL
     assert "m: expected a connection" in details
+    assert 'method="unary",code="Unavailable"' in asking.serving.get("/prometheus").body.decode()
 
 
 def test_a_component_that_hangs_is_bounded_by_its_annotation(asking: Asking) -> None:

@@ -1,0 +1,166 @@
+"""Run the pipeline on this machine by kfp.local, against a graph runner or a cluster: ``python run.py --model iris``.
+
+Tasks are processes here, or containers with --docker; what they do is the same. Without --runner a graph runner is
+started for the run and stopped after it. Exit status: 0 when a version was promoted, 1 when it was not.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kfp import local
+
+from pipeline import IMAGE, train_and_deploy  # isort: skip  # the file beside this one
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOME = Path(os.environ.get("SERVELAB_HOME") or ROOT / ".servelab").resolve()
+DEPLOYMENTS = "/apis/machinelearning.seldon.io/v1/namespaces/{}/seldondeployments"
+START_SECONDS = 60.0
+MINIMUM = {"iris": 0.9}  # 30 test rows are a coarse measure
+USUAL_MINIMUM = 0.95
+
+
+def main() -> int:
+    """Run it, say what came of it, and ask the deployed server for one prediction."""
+    options = _parser().parse_args()
+    options.name = options.name or re.sub("[^a-z0-9]+", "-", Path(options.model).name.lower()).strip("-")
+    if not shutil.which("servelab"):
+        print("expected the toolkit's programs on PATH; type: make pipeline-run", file=sys.stderr)
+        return 2
+    record = options.store / "promoted" / options.namespace / f"{options.name}.json"
+    before = _written(record)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the runner is stopped then, too
+    with _runner(options.runner) as api:
+        failure = _run(options, api)
+        if not failure and _written(record) == before:
+            failure = "the gate refused the model: nothing was deployed"
+        if not failure:
+            promoted = json.loads(record.read_text())
+            answer = f"promoted version {promoted['version']}; {_prediction(promoted['manifest'], api)}"
+    print(failure or answer)  # when the runner has said its last
+    return 1 if failure else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
+    parser.add_argument("--model", default="iris", help="iris or mnist; with --version also a folder")
+    parser.add_argument("--version", default="", help="of the shared models, to be taken instead of trained")
+    parser.add_argument("--label-noise", type=float, default=0.0, help="1 sabotages the training")
+    parser.add_argument("--minimum", type=float, help="accuracy that the gate wants (default: 0.9 of iris, else 0.95)")
+    parser.add_argument("--p99", type=float, default=0.0, help="bound on service times in ms (default: none)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of load (default: 5)")
+    parser.add_argument("--name", default="", help="of the deployment (default: the model's)")
+    parser.add_argument("--namespace", default="default")
+    parser.add_argument("--runner", default="", help="URL of a graph runner, or of kubectl proxy")
+    parser.add_argument("--store", type=Path, default=HOME / "store", help="folder for models and records")
+    parser.add_argument("--docker", action="store_true", help=f"tasks as containers of {IMAGE}")
+    return parser
+
+
+def _run(options: argparse.Namespace, api: str) -> str:
+    """Run the pipeline; what went wrong, or nothing."""
+    # Limits, volumes and images are for a cluster: kfp.local says so for each task.
+    warnings.filterwarnings("ignore", message=".*no effect in the current local runner.*")
+    warnings.filterwarnings("ignore", message=".*non-Python base image.*", category=RuntimeWarning)
+    minimum = MINIMUM.get(options.model, USUAL_MINIMUM) if options.minimum is None else options.minimum
+    with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
+        local.init(_handler(options), pipeline_root=folder)
+        try:
+            train_and_deploy(
+                model=options.model,
+                version=options.version,
+                label_noise=options.label_noise,
+                minimum=minimum,
+                name=options.name,
+                namespace=options.namespace,
+                seconds=options.seconds,
+                p99=options.p99,
+                api=api,
+                store=str(options.store.resolve()),
+                uri="",
+            )
+        except RuntimeError as error:
+            return str(error)
+    return ""
+
+
+def _handler(options: argparse.Namespace) -> local.SubprocessRunner | local.DockerRunner:
+    if not options.docker:
+        return local.SubprocessRunner(use_venv=False)
+    store = str(options.store.resolve())
+    options.store.mkdir(parents=True, exist_ok=True)
+    # The host's network, for the runner listens on loopback alone; this user, for the store is this user's.
+    return local.DockerRunner(network_mode="host", user=f"{os.getuid()}:{os.getgid()}",
+                              mounts=[{"Type": "bind", "Source": store, "Target": store}])  # fmt: skip
+
+
+@contextlib.contextmanager
+def _runner(url: str) -> Iterator[str]:
+    """The URL of the runner that was named, or of one that lives as long as this block."""
+    if url:
+        yield url.rstrip("/")
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    started = subprocess.Popen(["servelab", "graph", "run", "--port", str(port), "--no-grpc"])
+    try:
+        _wait(url, started)
+        yield url
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def _wait(url: str, started: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and started.poll() is None:
+        with contextlib.suppress(OSError):
+            _ask(url + DEPLOYMENTS.format("default"))
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"the graph runner did not answer on {url}; what it said stands above")
+
+
+def _written(record: Path) -> int:
+    return record.stat().st_mtime_ns if record.exists() else 0
+
+
+def _prediction(manifest: dict[str, Any], api: str) -> str:
+    """One row asked of the deployed server, and its answer."""
+    deployed = _ask(f"{api}{DEPLOYMENTS.format(manifest['metadata']['namespace'])}/{manifest['metadata']['name']}")
+    url = deployed["status"]["address"]["url"]
+    folder = Path(manifest["spec"]["predictors"][0]["graph"]["modelUri"].removeprefix("file://"))
+    row = json.loads((folder / "golden.json").read_text())["inputs"][:1]
+    (found,) = _ask(url, {"data": {"ndarray": row}})["data"]["ndarray"]
+    labels = json.loads((folder / "card.json").read_text())["labels"]
+    return f"{url} says of its first golden: {labels[found.index(max(found))]} ({max(found):.3f})"
+
+
+def _ask(url: str, document: object = None) -> Any:
+    body = None if document is None else json.dumps(document).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - a URL of ours
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the graph runner that was started is stopped")
