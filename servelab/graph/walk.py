@@ -1,8 +1,9 @@
 """How a request walks a graph: what Seldon's executor does, over any transport.
 
-The rules are those of Seldon Core 1.17.1 (executor/predictor/predictor_process.go). Two differ on purpose: where the
-executor panics (a route that names no child, a router's answer without a number) the request gets an error; and the
-error of an output transformer stays an error when the routing is injected, where the executor makes it a 200.
+The rules are those of Seldon Core 1.17.1 (executor/predictor/predictor_process.go). Three differ on purpose: where the
+executor panics (a route that names no child, a router's answer without a number) the request gets an error; the error
+of an output transformer stays an error when the routing is injected, where the executor makes it a 200; and a feedback
+that does not say which way a router went is refused, where the executor credits every child.
 """
 
 import asyncio
@@ -119,7 +120,7 @@ class Walk:
         return await self.call(unit, method, message)
 
     async def _route(self, unit: Unit, message: Message) -> int:
-        if unit.type == "ROUTER" or "ROUTE" in unit.methods:
+        if _asks_route(unit):
             return self.codec.route(await self.call(unit, Method.ROUTE, message))
         if unit.implementation == "RANDOM_ABTEST":
             return 0 if self.random() < ratio_a(unit) else 1
@@ -127,6 +128,13 @@ class Walk:
 
     async def _feedback(self, unit: Unit, message: Message, routing: Mapping[str, int]) -> Message:
         if unit.children:
+            if unit.name not in routing and _draws(unit):
+                raise WalkError(
+                    f"{unit.name}: expected response.meta.routing to say which of its {len(unit.children)} children "
+                    f"answered; found none. Send back the whole response to the prediction, of a graph that sets "
+                    f"{ROUTING_INJECTION} in svcOrchSpec.env",
+                    client=True,
+                )
             children = _chosen(unit, routing.get(unit.name, ALL), client=True)
             await _all([self._feedback(child, message, routing) for child in children])
         if unit.type in ("MODEL", "ROUTER") or "SEND_FEEDBACK" in unit.methods:
@@ -143,6 +151,15 @@ def ratio_a(unit: Unit) -> float:
     except ValueError:
         value = unit.parameters[0].value
         raise WalkError(f"{unit.name}: expected the parameter ratioA to be a number; found {value!r}") from None
+
+
+def _asks_route(unit: Unit) -> bool:
+    return unit.type == "ROUTER" or "ROUTE" in unit.methods
+
+
+def _draws(unit: Unit) -> bool:
+    """Whether each request may go another way below it."""
+    return _asks_route(unit) or unit.implementation == "RANDOM_ABTEST"
 
 
 def _transforms_output(unit: Unit) -> bool:

@@ -147,10 +147,11 @@ def test_a_router_that_names_no_child_is_an_error_of_that_request(lab: Lab) -> N
         assert lab.ask("neighbour", IRIS)[0] == 200
 
 
-def test_feedback_without_routing_reaches_every_child_and_hangs_nowhere(lab: Lab) -> None:
+def test_feedback_without_routing_is_refused_and_the_rest_keeps_serving(lab: Lab) -> None:
     lab.apply(ab("told"))
-    status, _ = lab.ask("told", {"request": IRIS, "reward": 1.0}, "feedback")
-    assert status == 200
+    status, answer = lab.ask("told", {"request": IRIS, "reward": 1.0}, "feedback")
+    assert status == 400
+    assert "SELDON_ENABLE_ROUTING_INJECTION" in answer["status"]["info"]
     status, answer = lab.ask("told", {"reward": "much"}, "feedback")
     assert status in (400, 500)
     assert answer["status"]["status"] in ("FAILURE", 1)

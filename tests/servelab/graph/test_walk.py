@@ -1,6 +1,7 @@
 """A test for each rule of the executor's walk, named after it; and what holds for every graph."""
 
 import asyncio
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -305,10 +306,21 @@ def test_feedback_hears_the_children_first_and_answers_with_the_root_s_answer() 
     assert json.loads(answer)["data"] == ["r"]
 
 
-def test_feedback_without_routing_goes_to_all_children() -> None:
+def test_feedback_without_routing_goes_to_all_children_where_nothing_is_drawn() -> None:
     caller = Recorder()
-    tell(unit("r", "ROUTER", *MODELS), caller, {"another": 1})
-    assert caller.calls == [("a", "send-feedback"), ("b", "send-feedback"), ("r", "send-feedback")]
+    tell(unit("c", "COMBINER", *MODELS), caller, {"another": 1})
+    assert caller.calls == [("a", "send-feedback"), ("b", "send-feedback")]
+
+
+@pytest.mark.parametrize("router", [{"kind": "ROUTER"}, {"implementation": "RANDOM_ABTEST"}])
+def test_feedback_without_routing_is_refused_where_a_child_was_drawn(router: dict[str, str]) -> None:
+    caller = Recorder()
+    graph = unit("r", router.get("kind", "UNKNOWN_TYPE"), *MODELS)
+    graph = dataclasses.replace(graph, implementation=router.get("implementation", graph.implementation))
+    with pytest.raises(WalkError, match=r"r: expected response\.meta\.routing to say which") as caught:
+        tell(graph, caller, {"another": 1})
+    assert caught.value.client
+    assert caller.calls == []
 
 
 def test_feedback_that_cannot_be_read_goes_to_all_children() -> None:
@@ -345,7 +357,7 @@ def test_an_error_among_the_children_keeps_the_feedback_from_their_parent() -> N
     caller = Recorder()
     caller.failing = {"a": RuntimeError("of a")}
     with pytest.raises(RuntimeError, match="of a"):
-        tell(unit("r", "ROUTER", *MODELS), caller)
+        tell(unit("r", "ROUTER", *MODELS), caller, {"r": -1})
     assert ("r", "send-feedback") not in caller.calls
 
 
