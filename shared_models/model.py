@@ -1,7 +1,7 @@
 """A model is a function: a batch goes in, one row of probabilities per item comes out."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,8 @@ GOLDEN = "golden.json"
 DEFAULT_VERSION = "1"
 
 _BOOLEANS = frozenset((bool, np.bool_))
+_TEXTS = frozenset((str, bytes, np.str_, np.bytes_))
+_NESTED = frozenset((list, tuple))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,9 @@ class Model:
 
         Each check is one pass in C.
         """
+        kinds = _kinds(batch)
+        if not kinds.isdisjoint(_TEXTS):  # before numpy makes every value as wide as the longest of them
+            raise self._invalid("strings")
         try:
             rows = np.asarray(batch)
         except (ValueError, TypeError, OverflowError) as error:  # ragged, too deep, or an integer of 400 digits
@@ -169,7 +174,7 @@ class Model:
             raise self._invalid("an empty batch")
         if rows.shape[1:] != self._row and not self._fits(rows.shape):
             raise self._invalid(f"shape {shape_text(rows.shape)}")
-        if rows is not batch and _holds_booleans(batch, rows.ndim):
+        if not kinds.isdisjoint(_BOOLEANS):  # which numpy reads as 1 and 0 among numbers
             raise self._invalid("booleans among numbers")
         if rows.dtype != self._dtype:
             rows = self._cast(rows)
@@ -235,14 +240,18 @@ def available() -> dict[str, tuple[str, ...]]:
     return {name: tuple(versions) for name, versions in found.items()}
 
 
-def _holds_booleans(batch: Any, depth: int) -> bool:
-    """Whether nested lists hold a True or False, which numpy reads as 1 and 0 when it stands among numbers."""
-    if not isinstance(batch, (list, tuple)):
-        return False
-    values: Iterable[Any] = batch
-    for _ in range(depth - 1):
-        values = chain.from_iterable(values)
-    return not _BOOLEANS.isdisjoint(map(type, values))
+def _kinds(batch: Any) -> set[type]:
+    """The types of all values in nested lists, a level at a time; none of an array, which says its own."""
+    found: set[type] = set()
+    level: Sequence[Any] = batch if isinstance(batch, (list, tuple)) else ()
+    while level:
+        kinds = set(map(type, level))
+        found |= kinds
+        if kinds.isdisjoint(_NESTED):
+            break
+        lists = level if kinds <= _NESTED else [value for value in level if type(value) in _NESTED]
+        level = list(chain.from_iterable(lists))
+    return found
 
 
 def _not_numbers(rows: NDArray[Any]) -> str:
