@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import uvloop
-
 import shared_models
 from bench.errors import BenchError
 from bench.resources import Spent, cpu_between, cpu_ns, family
@@ -61,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--serve-gateway", nargs=5, metavar="PORT", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.serve_gateway:
-        uvloop.run(_serve_gateway(*map(int, asked.serve_gateway)))
+        asyncio.run(_serve_gateway(*map(int, asked.serve_gateway)))
         return 0
     model = shared_models.load(asked.model)
     with running(model) as (components, programs):

@@ -16,6 +16,7 @@ from servelab.conformance.check import Check, CheckFailed
 from servelab.conformance.load import good_among_bad
 from servelab.conformance.subject import Subject, describe
 from servelab.conformance.wire import Closed, Connection, NoReply, Silent
+from servelab.process import GRACE
 from servelab.protocols.base import Request
 from servelab.strategy import Strategy
 from shared_models import Model
@@ -27,7 +28,7 @@ NUMBERS = 800_000  # in each of them: a tenth of a second and more of work for a
 NUMBERS_IN_CONTAINER = 20_000
 BODY = 9 << 20  # bytes of each at least, more than the kernel holds for a server that does not read
 TAKEN_WITHIN = 5.0  # seconds; a server that handles one request at a time takes the others when it is free
-STOPPED_WITHIN = 20.0  # seconds for the answers in flight and the stop together
+STOPPED_WITHIN = GRACE + 10  # seconds for the answers in flight and the stop together
 ANSWERED_WITHIN = 30.0
 
 

@@ -61,7 +61,9 @@ def with_routing(message: Message, routing: Mapping[str, int]) -> Message:
         return message._replace(body=orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
     except orjson.JSONEncodeError:
         found = excerpt(message.body)
-        raise WalkError(f"expected at most {LEVELS} levels, to set meta.routing; found more: {found}", client=True) from None
+        raise WalkError(
+            f"expected at most {LEVELS} levels, to set meta.routing; found more: {found}", client=True
+        ) from None
 
 
 def feedback_routing(feedback: Message) -> Mapping[str, int]:

@@ -93,7 +93,8 @@ class GrpcCaller:
             code = grpc.StatusCode.CANCELLED
             raise
         finally:
-            self._observe(unit, method, code, time.perf_counter() - began)
+            whose, seconds = (self._live.deployment, self._predictor, unit), time.perf_counter() - began
+            self._channels.metrics.asked(*whose, _PATHS[method], "unary", go_name(code), seconds)
 
     async def _connected(self, channel: grpc.aio.Channel, unit: Unit, address: tuple[str, int]) -> None:
         """Wait while the component refuses connections, for it is being started again; nothing was sent yet."""
@@ -107,17 +108,6 @@ class GrpcCaller:
             where = "{}:{}".format(*address)
             message = f"{unit.name}: expected a connection to {where}; found none for {patience:.1f} s"
             raise WalkError(f"{message}; its log says why. Try again") from None
-
-    def _observe(self, unit: Unit, method: Method, code: grpc.StatusCode, seconds: float) -> None:
-        predictor = self._predictor
-        image, _, version = unit.image.partition(":")
-        self._channels.metrics.client.observe(
-            (
-                *(self._live.deployment.name, predictor.name, predictor.annotations.get("version", "")),
-                *(_PATHS[method], unit.name, image, version, "unary", go_name(code)),
-            ),
-            seconds,
-        )
 
 
 def go_name(code: grpc.StatusCode) -> str:

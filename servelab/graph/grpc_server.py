@@ -95,16 +95,8 @@ class GrpcServer(grpc.GenericRpcHandler):
             self._shadows.ask(live, lambda shadow: _answered(walk(shadow)))
         with live:
             code, answer = await _answered(walk(predictor))
-        version = predictor.annotations.get("version", "")
-        values = (
-            live.deployment.name,
-            predictor.name,
-            version,
-            f"/seldon.protos.Seldon/{name}",
-            "unary",
-            go_name(code),
-        )
-        self._registry.metrics.server.observe(values, time.perf_counter() - began)
+        service, seconds = f"/seldon.protos.Seldon/{name}", time.perf_counter() - began
+        self._registry.metrics.answered(live.deployment, predictor, service, "unary", go_name(code), seconds)
         if isinstance(answer, str):
             await context.abort(code, answer)
         return answer

@@ -85,7 +85,8 @@ class HttpCaller:
         http_method = "GET" if message is None else "POST"
         began = time.perf_counter()
         status, answer = await self._persist(http_method, _url(endpoint, path), headers, message, unit)
-        self._observe(unit, path, http_method.lower(), status, time.perf_counter() - began)
+        whose, seconds = (self._live.deployment, self._predictor, unit), time.perf_counter() - began
+        self._pool.metrics.asked(*whose, path, http_method.lower(), str(status), seconds)
         if status != 200:
             raise Refused(status, answer)
         return answer
@@ -125,17 +126,6 @@ class HttpCaller:
             kept = response.headers
             answer = Message(body, kept.get("Content-Type", ""), kept.get("Content-Encoding", ""))
             return response.status, answer
-
-    def _observe(self, unit: Unit, path: str, method: str, status: int, seconds: float) -> None:
-        predictor = self._predictor
-        image, _, version = unit.image.partition(":")
-        self._pool.metrics.client.observe(
-            (
-                *(self._live.deployment.name, predictor.name, predictor.annotations.get("version", ""), path),
-                *(unit.name, image, version, method, str(status)),
-            ),
-            seconds,
-        )
 
 
 def _data(body: bytes) -> bytes | io.BytesIO:

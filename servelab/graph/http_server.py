@@ -96,9 +96,8 @@ class HttpServer:
             self._shadows.ask(live, walk)
         with live:
             response = await walk(predictor)
-        version = predictor.annotations.get("version", "")
-        values = (live.deployment.name, predictor.name, version, service, "post", str(response.status))
-        self._registry.metrics.server.observe(values, time.perf_counter() - began)
+        status, seconds = str(response.status), time.perf_counter() - began
+        self._registry.metrics.answered(live.deployment, predictor, service, "post", status, seconds)
         return response
 
     def _caller(self, asked: Asked, predictor: Predictor) -> HttpCaller:

@@ -45,8 +45,8 @@ class Live:
         return predictor
 
     def mirrors(self, random: Callable[[], float]) -> bool:
-        """Whether the shadow gets this request too: all of them, or the percentage that its traffic says."""
-        return self.shadow is not None and (self.shadow.traffic == 0 or random() * 100 < self.shadow.traffic)
+        """Whether the shadow gets this request too: of all, the percentage that its traffic says."""
+        return self.shadow is not None and random() * 100 < self.shadow.traffic
 
     def __enter__(self) -> None:
         self._requests += 1

@@ -7,6 +7,8 @@ Names, labels and buckets are those of Seldon Core 1.17.1 (executor/api/metric);
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from servelab.graph.manifest import Deployment, Predictor, Unit
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # seconds
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -63,6 +65,30 @@ class Metrics:
             (*deployed, *asked, *result),
         )
 
+    def answered(
+        self, deployment: Deployment, predictor: Predictor, service: str, method: str, code: str, seconds: float
+    ) -> None:
+        """Count a request that was answered so, by one of the deployment's predictors."""
+        self.server.observe((*_whose(deployment, predictor), service, method, code), seconds)
+
+    def asked(
+        self, deployment: Deployment, predictor: Predictor, unit: Unit, service: str, method: str, code: str,
+        seconds: float,
+    ) -> None:  # fmt: skip
+        """Count a call to the component of a unit, which answered so."""
+        image = unit.name, *_image(unit.image)
+        self.client.observe((*_whose(deployment, predictor), service, *image, method, code), seconds)
+
     def text(self) -> str:
         """Everything, as Prometheus reads it."""
         return self.server.text() + self.client.text()
+
+
+def _whose(deployment: Deployment, predictor: Predictor) -> tuple[str, str, str]:
+    return deployment.name, predictor.name, predictor.annotations.get("version", "")
+
+
+def _image(image: str) -> tuple[str, str]:
+    """Name and version; a registry may have a port, registry:5000/name:1."""
+    name, _, version = image.rpartition(":")
+    return (name, version) if name and "/" not in version else (image, "")

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from servelab.graph.live import Live
 from servelab.graph.metrics import Metrics
 
+SHOWN = 20  # of the deployments in an error; gRPC sends at most 8 KiB of words
+
 
 class Registry:
     """The live deployments by namespace and name, and the figures of all."""
@@ -42,9 +44,10 @@ class Registry:
     def missing(self, namespace: str, name: str) -> str:
         """What to say when ``find`` found none: what is there, and what was perhaps meant."""
         there = sorted(f"/seldon/{space}/{known}/" for space, known in self._live)
+        listed = ", ".join(there[:SHOWN]) + (f" and {len(there) - SHOWN} more" if len(there) > SHOWN else "")
         if not there:
             return "expected a deployment; none is live: apply one with `servelab graph apply FILE`"
         wanted = f"/seldon/{namespace}/{name}/" if name else "a request without the prefix /seldon/<namespace>/<name>/"
         near = get_close_matches(wanted, there, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        return f"expected one of the live deployments: {', '.join(there)}; found {wanted}{hint}"
+        return f"expected one of the live deployments: {listed}; found {wanted}{hint}"

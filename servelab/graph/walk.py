@@ -1,9 +1,10 @@
 """How a request walks a graph: what Seldon's executor does, over any transport.
 
-The rules are those of Seldon Core 1.17.1 (executor/predictor/predictor_process.go). Three differ on purpose: where the
-executor panics (a route that names no child, a router's answer without a number) the request gets an error; the error
-of an output transformer stays an error when the routing is injected, where the executor makes it a 200; and a feedback
-that does not say which way a router went is refused, where the executor credits every child.
+The rules are those of Seldon Core 1.17.1 (executor/predictor/predictor_process.go). Three differ on purpose. Where the
+executor panics, the request gets an error (a route that names no child, a router's answer without a number), and the
+feedback to an answer in which no child took part (-2) goes to none. The error of an output transformer stays an error
+when the routing is injected, where the executor makes it a 200. And a feedback that does not say which way a router
+went is refused, where the executor credits every child.
 """
 
 import asyncio
@@ -131,11 +132,12 @@ class Walk:
             if unit.name not in routing and _draws(unit):
                 raise WalkError(
                     f"{unit.name}: expected response.meta.routing to say which of its {len(unit.children)} children "
-                    f"answered; found none. Send back the whole response to the prediction, of a graph that sets "
-                    f"{ROUTING_INJECTION} in svcOrchSpec.env",
+                    "answered; found none, or a key that Seldon's Feedback does not have. Send back the whole response "
+                    f"to the prediction, of a graph that sets {ROUTING_INJECTION} in svcOrchSpec.env",
                     client=True,
                 )
-            children = _chosen(unit, routing.get(unit.name, ALL), client=True)
+            route = routing.get(unit.name, ALL)
+            children = () if route == NONE else _chosen(unit, route, client=True)
             await _all([self._feedback(child, message, routing) for child in children])
         if unit.type in ("MODEL", "ROUTER") or "SEND_FEEDBACK" in unit.methods:
             return await self.call(unit, Method.SEND_FEEDBACK, message)

@@ -10,13 +10,14 @@ parameters, MODEL and MODEL_VERSION choose among the shared models, as they do f
 import atexit
 import contextlib
 import difflib
-import importlib
+import importlib.util
 import json
 import multiprocessing
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from guard import guard
@@ -63,11 +64,21 @@ def _find(name: str) -> Callable[..., Any]:
         wanted = f"MODEL_NAME to be one of {', '.join(known)}, or /path/FILE.py:Class"
         raise ComponentError(f"expected {wanted}; found {name}{hint}")
     sys.path.insert(0, str(path.parent.resolve()))
-    module = importlib.import_module(path.stem)
+    module = _imported(path) if file else importlib.import_module(path.stem)
     try:
         return getattr(module, attribute)  # type: ignore[no-any-return]
     except AttributeError:
         raise ComponentError(f"expected {path} to have the class {attribute}; it has none of that name") from None
+
+
+def _imported(path: Path) -> ModuleType:
+    """The module in that file, under a name of its own: this folder, or Python, may have a module called so."""
+    spec = importlib.util.spec_from_file_location(f"component_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ComponentError(f"expected MODEL_NAME to be /path/FILE.py:Class; found the file {path}")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _parameters() -> dict[str, Any]:

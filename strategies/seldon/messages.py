@@ -42,6 +42,27 @@ def check(message: Any, booleans: bool = True) -> None:
             raise InvalidInput(f"expected binData to be base64; found otherwise: {error}") from None
 
 
+def check_width(values: list[Any]) -> None:
+    """Raise InvalidInput for nested lists of which the wrapper would make an array that takes all memory.
+
+    numpy makes every value as wide as the longest string among them: a body of 1 MB could ask for 100 GB.
+    """
+    count = longest = 0
+    level: Sequence[Any] = values
+    while level:
+        kinds = set(map(type, level))
+        lists = [value for value in level if type(value) is list] if list in kinds else []
+        count += len(level) - len(lists)
+        if str in kinds:
+            longest = max(longest, NUMBER, *(len(value) for value in level if type(value) is str))
+        level = [*chain.from_iterable(lists)]
+    if count * longest * UNICODE > MAX_ARRAY:
+        raise InvalidInput(
+            f"expected fewer rows at once or shorter strings in them; found {count} values, of which the longest has "
+            f"{longest} characters: an array of them has more than {MAX_ARRAY >> 20} MiB"
+        )
+
+
 def _check_data(data: Any, booleans: bool) -> None:
     if not isinstance(data, dict):
         raise InvalidInput(f"{WANTED}; found data to be {_kind(data)}")
@@ -56,7 +77,7 @@ def _check_data(data: Any, booleans: bool) -> None:
         raise InvalidInput(f"expected data to hold an ndarray or a tensor; found {', '.join(data)[:100] or 'neither'}")
     if not isinstance(values, list):
         raise InvalidInput(f"expected data.ndarray to be a list of rows; found {_kind(values)}")
-    _check_width(values)
+    check_width(values)
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError):
@@ -84,24 +105,6 @@ def _check_meta(meta: Any) -> None:
     for key, kind in META.items():
         if not isinstance(meta.get(key, kind()), kind):
             raise InvalidInput(f"expected meta.{key} to be {NAMES[kind]}; found {_kind(meta[key])}")
-
-
-def _check_width(values: list[Any]) -> None:
-    """numpy makes every value as wide as the longest string among them: a body of 1 MB could ask for 100 GB."""
-    count = longest = 0
-    level: Sequence[Any] = values
-    while level:
-        kinds = set(map(type, level))
-        lists = [value for value in level if type(value) is list] if list in kinds else []
-        count += len(level) - len(lists)
-        if str in kinds:
-            longest = max(longest, NUMBER, *(len(value) for value in level if type(value) is str))
-        level = [*chain.from_iterable(lists)]
-    if count * longest * UNICODE > MAX_ARRAY:
-        raise InvalidInput(
-            f"expected fewer rows at once or shorter strings in them; found {count} values, of which the longest has "
-            f"{longest} characters: an array of them has more than {MAX_ARRAY >> 20} MiB"
-        )
 
 
 def _holds_booleans(values: Iterable[Any], depth: int) -> bool:

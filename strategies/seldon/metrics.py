@@ -43,7 +43,7 @@ class Metrics(SeldonMetrics):  # type: ignore[misc]
     def collect(self) -> Iterator[Any]:
         """The samples of all workers, each under its number."""
         everyone = Metrics()
-        everyone.data = dict(self.data)
+        everyone.data = pickle.loads(self._pickled())  # noqa: S301 - of our own process
         for path in Path(self._folder).iterdir() if self._folder else ():
             if path.name != f"{os.getpid()}":
                 everyone.data |= _ask(path)
@@ -53,8 +53,12 @@ class Metrics(SeldonMetrics):  # type: ignore[misc]
         listener = sockets.socket(sockets.AF_UNIX)
         listener.bind(str(path))
         listener.listen()
-        self._server = StreamServer(listener, lambda client, _: client.sendall(pickle.dumps(self.data)))
+        self._server = StreamServer(listener, lambda client, _: client.sendall(self._pickled()))
         self._server.start()
+
+    def _pickled(self) -> bytes:
+        with self._whole:
+            return pickle.dumps(self.data)
 
 
 def _ask(path: Path) -> dict[int, Any]:

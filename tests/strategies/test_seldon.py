@@ -146,11 +146,18 @@ for message in (tensor([1, 3], [1, 2, 3]), tensor([2, 4], [1]), pb.SeldonMessage
         stub.Predict(message)
     except grpc.RpcError as error:
         found.append([error.code().name, error.details()])
+wide = pb.SeldonMessage()
+wide.data.ndarray.extend([["x" * 100_000], *([1.0] for _ in range(10_000))])
+try:
+    stub.Predict(wide)
+except grpc.RpcError as error:
+    found.append([error.code().name, error.details()])
 large = stub.Predict(tensor([150_000, 4], np.zeros(600_000)))  # 4.8 MB; gRPC's own limit is 4 MiB
 print(json.dumps(found))
 """
     )
-    assert [code for code, _ in refusals] == ["INVALID_ARGUMENT"] * 4
+    assert [code for code, _ in refusals] == ["INVALID_ARGUMENT"] * 5
+    assert "found 10001 values" in refusals[-1][1]
     assert "expects numbers of shape (N, 4)" in refusals[0][1]
 
 
@@ -211,8 +218,9 @@ def test_good_requests_of_every_form_are_answered_as_by_the_bare_wrapper() -> No
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a component of one's own, which the next servers serve."""
-    (tmp_path / "Mine.py").write_text(OWN)
-    monkeypatch.setenv("MODEL_NAME", f"{tmp_path / 'Mine.py'}:Own")
+    file = tmp_path / "metrics.py"  # the strategy has a module of that name, too
+    file.write_text(OWN)
+    monkeypatch.setenv("MODEL_NAME", f"{file}:Own")
     parameters = [{"name": "folder", "value": str(tmp_path), "type": "STRING"}]
     monkeypatch.setenv("PREDICTIVE_UNIT_PARAMETERS", json.dumps(parameters))
     return tmp_path

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import uvloop
 from aiohttp import web
 
 from servelab.graph import manifest
@@ -85,7 +84,7 @@ class Serving:
 
     def __init__(self) -> None:
         self.drawn = 0.0
-        self.loop = uvloop.new_event_loop()
+        self.loop = asyncio.new_event_loop()  # as `servelab graph run` has it
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         self._components: list[Component] = []

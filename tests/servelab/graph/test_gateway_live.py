@@ -1,6 +1,7 @@
 """What the gateway counts: traffic by weight, requests on their way, durations for Prometheus."""
 
 import asyncio
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from hypothesis import given, strategies as st
 
 from servelab.graph import manifest
 from servelab.graph.live import Endpoint, Live
-from servelab.graph.metrics import BUCKETS, Histogram
+from servelab.graph.metrics import BUCKETS, Histogram, Metrics
+from servelab.graph.registry import Registry
 from tests.servelab.graph.serving import deployment, node, predictor
 
 
@@ -50,6 +52,17 @@ def test_the_timeout_is_the_annotation_s_milliseconds(text: str, seconds: float)
     assert live(100, annotations={"seldon.io/grpc-timeout": text}).grpc_timeout == seconds
 
 
+def test_of_very_many_deployments_an_error_lists_some() -> None:
+    registry = Registry()
+    for number in range(500):
+        document = deployment(predictor(node("m")), name=f"d{number}")
+        registry.put(Live(manifest.parse(document), {}))
+    text = registry.missing("test", "d4999")
+    assert "and 480 more" in text
+    assert text.endswith("did you mean /seldon/test/d499/?")
+    assert len(text) < 2_000
+
+
 def test_drained_waits_for_every_request() -> None:
     async def check() -> None:
         one = live(100)
@@ -62,6 +75,22 @@ def test_drained_waits_for_every_request() -> None:
         await asyncio.wait_for(one.drained(), 1)
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("name:1", 'model_image="name",model_version="1"'),
+        ("registry:5000/a/name:1", 'model_image="registry:5000/a/name",model_version="1"'),
+        ("registry:5000/name", 'model_image="registry:5000/name",model_version=""'),
+        ("", 'model_image="",model_version=""'),
+    ],
+)
+def test_an_image_s_version_is_no_port_of_its_registry(image: str, labels: str) -> None:
+    metrics, of = Metrics(), live(100).deployment
+    unit = dataclasses.replace(of.predictors[0].graph, image=image)
+    metrics.asked(of, of.predictors[0], unit, "/predict", "post", "200", 0.1)
+    assert f'model_name="m",{labels},method="post",code="200",le=' in metrics.text()
 
 
 @given(st.lists(st.floats(0, 20), max_size=30))

@@ -251,10 +251,12 @@ def test_a_component_that_hangs_is_bounded_by_its_annotation(asking: Asking) -> 
 
 def test_a_component_that_ends_in_the_middle_is_an_error_and_is_not_asked_again(asking: Asking) -> None:
     component = asking.component()
+    ending: list[asyncio.Task[None]] = []
 
     async def end(*_: object) -> bytes:
         assert component.server is not None
-        await component.server.stop(0)
+        ending.append(asyncio.create_task(component.server.stop(0)))  # which ends this call, too
+        await asyncio.sleep(20)
         return b""
 
     component.answer = end

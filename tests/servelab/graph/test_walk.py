@@ -344,7 +344,13 @@ def test_the_method_send_feedback_makes_any_unit_hear_it() -> None:
     assert caller.calls == [("a", "send-feedback"), ("t", "send-feedback")]
 
 
-@pytest.mark.parametrize("route", [2, -2])
+def test_the_feedback_to_an_answer_of_no_child_is_heard_by_the_router_alone() -> None:
+    caller = Recorder()
+    tell(unit("r", "ROUTER", *MODELS), caller, {"r": -2})
+    assert caller.calls == [("r", "send-feedback")]
+
+
+@pytest.mark.parametrize("route", [2, -3])
 def test_a_feedback_s_route_that_names_no_child_is_the_client_s_error(route: int) -> None:
     caller = Recorder()
     with pytest.raises(WalkError, match=r"r: expected the feedback's response\.meta\.routing to name") as caught:
@@ -375,6 +381,12 @@ def graphs(draw: st.DrawFn) -> Unit:
 ROUTES = st.dictionaries(st.sampled_from([f"u{n}" for n in range(20)]), st.integers(-2, 3))
 
 
+def _routers(graph: Unit, routes: Mapping[str, int]) -> dict[str, object]:
+    """What the routers of the graph answer: these routes, but none beyond a last child."""
+    sizes = {each.name: len(each.children) for each in graph.units()}
+    return {name: {"data": {"ndarray": [[min(route, sizes.get(name, 0) - 1)]]}} for name, route in routes.items()}
+
+
 @settings(deadline=None)
 @given(graphs(), ROUTES)
 def test_in_every_graph_a_unit_does_each_thing_once_and_the_routing_is_complete(
@@ -382,7 +394,7 @@ def test_in_every_graph_a_unit_does_each_thing_once_and_the_routing_is_complete(
 ) -> None:
     sizes = {each.name: len(each.children) for each in graph.units()}
     routes = {name: min(route, sizes.get(name, 0) - 1) for name, route in routes.items()}
-    caller = Recorder({name: {"data": {"ndarray": [[route]]}} for name, route in routes.items()})
+    caller = Recorder(_routers(graph, routes))
     on_the_way = walk(graph, caller, INJECT)
     answer = json.loads(asyncio.run(on_the_way.predict(say({"data": [], "meta": {}}))).body)
     assert max(Counter(caller.calls).values(), default=1) == 1
@@ -395,9 +407,11 @@ def test_in_every_graph_a_unit_does_each_thing_once_and_the_routing_is_complete(
 
 
 @settings(deadline=None)
-@given(graphs())
-def test_in_every_graph_the_feedback_of_an_answer_is_heard_where_the_request_went(graph: Unit) -> None:
-    caller = Recorder()
+@given(graphs(), ROUTES)
+def test_in_every_graph_the_feedback_of_an_answer_is_heard_where_the_request_went(
+    graph: Unit, routes: dict[str, int]
+) -> None:
+    caller = Recorder(_routers(graph, routes))
     on_the_way = walk(graph, caller, INJECT)
     asyncio.run(on_the_way.predict(say({"data": [], "meta": {}})))
     went = {name for name, method in caller.calls if method in ("predict", "route")}
