@@ -112,9 +112,7 @@ def storing(op: dsl.ContainerOp) -> dsl.ContainerOp:
     return op.add_pvolumes({STORE: dsl.PipelineVolume(pvc=CLAIM, name=CLAIM)})
 
 
-@dsl.pipeline(
-    name="train-and-deploy", description="Train a model, deploy it by Seldon Core, and put it to the test"
-)
+@dsl.pipeline(name="train-and-deploy", description="Train a model, deploy it by Seldon Core, and put it to the test")
 def train_and_deploy(
     model: str = "mnist",
     version: str = "",
