@@ -5,7 +5,6 @@ whether a deployment is fit to serve; comparing servers is what `bench run` is f
 """
 
 import argparse
-import urllib.parse
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from bench.load.job import LEAD_SECONDS, Job, Outturn
 from bench.load.launch import launch
 from bench.load.schedule import Schedule, poisson
 from servelab import protocols
-from servelab.client import Client
+from servelab.client import Client, parse_url
 from servelab.errors import RequestFailed
 from servelab.protocols.base import Request
 
@@ -100,7 +99,7 @@ def run(asked: Probe) -> Found:
 
 def _job(asked: Probe, model: shared_models.Model, questions: Questions) -> tuple[Job, list[bytes]]:
     """The window, and the bytes that the common client would send. A server that gives no answer is told first."""
-    address = urllib.parse.urlsplit(asked.url.rstrip("/"))
+    address = parse_url(asked.url.rstrip("/"))
     if address.scheme == "https":
         raise BenchError(f"the load engine speaks no TLS: expected an http:// URL, found {asked.url}")
     protocol = protocols.get(asked.protocol)

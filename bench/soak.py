@@ -30,9 +30,10 @@ import psutil
 import yaml
 
 import shared_models
-from servelab.graph.remote import Remote
+from servelab.kubernetes import Api, Reference
 
 GRAPH = Path(__file__).resolve().parent.parent / "k8s" / "seldon" / "ab-test.yaml"
+AB_TEST = Reference("default", "ab-test")
 ROW = ["dog", 0, 4, 0.2, 0.79]
 SECONDS_PER_APPLY, SECONDS_PER_KILL = 20.0, 30.0
 COMPONENT_LIMIT = 3.0  # seconds for one answer of a component, by annotation
@@ -108,17 +109,17 @@ def main() -> int:
 async def _soak(seconds: float, rate: float) -> int:
     tally = Tally()
     async with _runner() as (process, url):
-        remote = Remote(url, timeout=HUNG)
-        await _apply(remote, tally, 0)
+        api = Api(url, timeout=HUNG)
+        await _apply(api, tally, 0)
         await asyncio.sleep(2.0)
         runner = psutil.Process(process.pid)
         before = _read(runner)
         end = time.monotonic() + seconds
-        hurting = asyncio.create_task(_hurt(remote, runner, tally, end))
-        applying = asyncio.create_task(_reapply(remote, tally, end))
+        hurting = asyncio.create_task(_hurt(api, runner, tally, end))
+        applying = asyncio.create_task(_reapply(api, tally, end))
         await _load(url, tally, rate, end)
         await asyncio.gather(hurting, applying)
-        await _apply(remote, tally, 0)
+        await _apply(api, tally, 0)
         after = await _settled(runner, before)
     if process.returncode != 130:
         tally.problems.append(f"the runner ended with status {process.returncode}; expected 130")
@@ -195,15 +196,15 @@ def _answers() -> list[np.ndarray[Any, Any]]:
     return [shared_models.load("animals", version).predict(rows) for version in ("1", "2")]
 
 
-async def _reapply(remote: Remote, tally: Tally, end: float) -> None:
+async def _reapply(api: Api, tally: Tally, end: float) -> None:
     for number in itertools.count(1):
         await asyncio.sleep(SECONDS_PER_APPLY)
         if time.monotonic() > end:
             return
-        await _apply(remote, tally, number)
+        await _apply(api, tally, number)
 
 
-async def _apply(remote: Remote, tally: Tally, number: int) -> None:
+async def _apply(api: Api, tally: Tally, number: int) -> None:
     """The seed's graph, its two models in turn in either order, and a number that makes each a version of its own."""
     document = yaml.safe_load(GRAPH.read_text())
     document["spec"]["annotations"] = {
@@ -214,44 +215,44 @@ async def _apply(remote: Remote, tally: Tally, number: int) -> None:
     versions = ("1", "2") if number % 2 == 0 else ("2", "1")
     for model, version in zip(router["children"], versions, strict=True):
         model["parameters"][1]["value"] = version
-    await asyncio.to_thread(remote.apply, document)
-    found = await asyncio.to_thread(remote.settled, "ab-test", 180.0)
+    applied = await asyncio.to_thread(api.apply, document)
+    found = await asyncio.to_thread(api.settled, applied, 180.0)
     tally.applies += 1
     if found["status"]["state"] != "Available":
         tally.problems.append(f"apply {number} ended {found['status']['state']}: {found['status']['description']}")
 
 
-async def _hurt(remote: Remote, runner: psutil.Process, tally: Tally, end: float) -> None:
+async def _hurt(api: Api, runner: psutil.Process, tally: Tally, end: float) -> None:
     """Kill or stop one component after the other, each once the one before is back."""
     for number, unit in enumerate(itertools.cycle(("model-a", "router", "model-b", "input-transformer"))):
         await asyncio.sleep(SECONDS_PER_KILL)
         if time.monotonic() > end:
             return
-        processes = _processes(runner, await _port(remote, unit))
+        processes = _processes(runner, await _port(api, unit))
         stopped = number % 3 == 2
         hurt = Hurt(unit, "stopped" if stopped else "killed", time.monotonic())
         tally.hurts.append(hurt)
         for process in processes if stopped else processes[:1]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 os.kill(process.pid, signal.SIGSTOP if stopped else signal.SIGKILL)
-        await _back(remote, processes)
+        await _back(api, processes)
         hurt.ended = time.monotonic()
 
 
-async def _back(remote: Remote, processes: list[psutil.Process]) -> None:
+async def _back(api: Api, processes: list[psutil.Process]) -> None:
     """Wait until the processes are gone and every component of what serves is ready."""
     deadline = time.monotonic() + HUNG
     while time.monotonic() < deadline:
         await asyncio.sleep(0.1)
-        status = (await asyncio.to_thread(remote.get, "ab-test"))["status"]
+        status = (await asyncio.to_thread(api.get, AB_TEST))["status"]
         ready = all(predictor["availableReplicas"] for predictor in status["deploymentStatus"].values())
         if ready and not any(process.is_running() for process in processes):
             return
 
 
-async def _port(remote: Remote, unit: str) -> int:
+async def _port(api: Api, unit: str) -> int:
     """Where the component of that unit listens, in the version that serves."""
-    found = (await asyncio.to_thread(remote.get, "ab-test"))["status"]["components"]
+    found = (await asyncio.to_thread(api.get, AB_TEST))["status"]["components"]
     return next(int(component["port"]) for name, component in found.items() if name.endswith(f"/{unit}"))
 
 

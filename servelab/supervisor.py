@@ -105,12 +105,21 @@ def _stop_stragglers(job: dict[str, Any]) -> None:
 def _gone(job: dict[str, Any], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     pause = 0.01  # longer each time: a look at every process is not free
-    while _descendants(job):
+    # A zombie is waited for, too: one whose threads still end cannot be collected yet, and not every container's first
+    # process would do that for us.
+    while _descendants(job) or _has_child():
         if time.monotonic() > deadline:
             return False
         time.sleep(pause)
         pause = min(2 * pause, 0.1)
-    _reap()  # leave no zombie behind either: not every container's first process collects them
+    return True
+
+
+def _has_child() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
     return True
 
 

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ VOLUMES = Path(os.environ.get("SERVELAB_HOME") or ROOT / ".servelab").resolve() 
 SERVELAB = str(Path(sys.executable).with_name("servelab"))
 MINIMUM = {"iris": "0.9", "mnist": "0.95"}  # of the accuracy; 30 test rows are coarse
 LISTENS = re.compile(r"HTTP on (http://\S+)")
+DEPLOYMENTS = "/apis/machinelearning.seldon.io/v1/seldondeployments"
 REFUSED = 1
 
 
@@ -63,6 +65,12 @@ def _written(record: Path) -> int:
 def _runner(url: str) -> Iterator[str]:
     """The URL of the graph runner that was named, or of one that lives as long as this block, out of Ctrl-C's reach."""
     if url:
+        try:
+            urllib.request.urlopen(url.rstrip("/") + DEPLOYMENTS, timeout=30).close()  # noqa: S310 - the user's own
+        except (OSError, ValueError) as error:  # told before a training of minutes, not after
+            raise SystemExit(
+                f"expected a graph runner at {url}; found none ({error}). Start one with: .venv/bin/servelab graph run"
+            ) from None
         yield url
         return
     command = [SERVELAB, "graph", "run", "--port", "0", "--no-grpc"]

@@ -42,10 +42,15 @@ def main() -> int:
         print("expected the toolkit's programs on PATH; type: make pipeline-run", file=sys.stderr)
         return 2
     record = options.store / "promoted" / options.namespace / f"{options.name}.json"
-    before = _written(record)
+    before, began = _written(record), time.time()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the runner is stopped then, too
     with _runner(options.runner) as api:
-        failure = _run(options, api)
+        try:
+            failure = _run(options, api)
+        except (KeyboardInterrupt, SystemExit):
+            if options.runner and _written(record) == before:
+                _undo(options, began)
+            raise
         if not failure and _written(record) == before:
             failure = "the gate refused the model: nothing was deployed"
         if not failure:
@@ -78,6 +83,8 @@ def _run(options: argparse.Namespace, api: str) -> str:
     warnings.filterwarnings("ignore", message=".*non-Python base image.*", category=RuntimeWarning)
     minimum = MINIMUM.get(options.model, USUAL_MINIMUM) if options.minimum is None else options.minimum
     with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
+        # kfp.local leaves a folder of every task where these say; so they go with the run.
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
         local.init(_handler(options), pipeline_root=folder)
         try:
             train_and_deploy(
@@ -94,8 +101,17 @@ def _run(options: argparse.Namespace, api: str) -> str:
                 uri="",
             )
         except RuntimeError as error:
-            return str(error)
+            return f"{error} Its reason stands above, in what its task said."
     return ""
+
+
+def _undo(options: argparse.Namespace, began: float) -> None:
+    """What the exit handler does after a failure: kfp.local runs none when it is interrupted."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for previous in options.store.glob("runs/*/previous.json"):
+        if previous.stat().st_mtime >= began:
+            command = ["servelab", "step", "rollback", "--name", options.name, "--namespace", options.namespace]
+            subprocess.run([*command, "--previous", str(previous), "--api", options.runner], check=False)
 
 
 def _handler(options: argparse.Namespace) -> local.SubprocessRunner | local.DockerRunner:
@@ -112,6 +128,13 @@ def _handler(options: argparse.Namespace) -> local.SubprocessRunner | local.Dock
 def _runner(url: str) -> Iterator[str]:
     """The URL of the runner that was named, or of one that lives as long as this block."""
     if url:
+        try:
+            _ask(url.rstrip("/") + DEPLOYMENTS.format("default"))
+        except (OSError, ValueError) as error:  # told before a training of minutes, not after
+            raise SystemExit(
+                f"expected a graph runner, or kubectl proxy, at {url}; found none ({error}). "
+                "Start one with: .venv/bin/servelab graph run"
+            ) from None
         yield url.rstrip("/")
         return
     with socket.socket() as probe:
@@ -163,4 +186,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("interrupted; the graph runner that was started is stopped")
+        sys.exit("interrupted; nothing that this run started is left")

@@ -9,7 +9,7 @@ from servelab.errors import ServelabError
 from servelab.graph import manifest, program, report
 from servelab.graph.manifest import Deployment
 from servelab.graph.program import Sources
-from servelab.graph.remote import Object, Remote
+from servelab.kubernetes import Api, Object, Reference, plain
 
 PORT = 8010
 
@@ -127,13 +127,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
-    failed = 0
+    failed, api = 0, Api(options.runner)
     for deployment in _read([options.file]):
         if options.namespace and "namespace" in deployment.document["metadata"]:
             _require_same(options, deployment)
-        remote = Remote(options.runner, options.namespace or deployment.namespace)
-        remote.apply(deployment.document)
-        failed += _tell(remote.settled(deployment.name, options.wait))
+        namespace = options.namespace or deployment.namespace
+        document = {**deployment.document, "metadata": {**deployment.document["metadata"], "namespace": namespace}}
+        failed += _tell(api.settled(api.apply(plain(document)), options.wait))
     return 1 if failed else 0
 
 
@@ -145,35 +145,38 @@ def _require_same(options: argparse.Namespace, deployment: Deployment) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
+    api = Api(options.runner)
     if options.name:
-        return _tell(_behind(options).get(options.name))
+        return _tell(api.get(_reference(options, api)))
     spaces = (options.namespace,) if options.namespace else ()
-    found = [each for each in Remote(options.runner).list() if not spaces or each["metadata"]["namespace"] in spaces]
+    found = [each for each in api.list() if not spaces or each["metadata"]["namespace"] in spaces]
     if not found:
         print(f"nothing is applied at {options.runner}; apply a graph with: servelab graph apply FILE")
     return max((_tell(each) for each in found), default=0)
 
 
 def _delete(options: argparse.Namespace) -> int:
-    _behind(options, timeout=180.0).delete(options.name)
-    print(f"{options.name} is deleted; its components are stopped")
+    api = Api(options.runner)
+    what = _reference(options, api)
+    api.get(what)  # so that a wrong name is told with those that are there
+    api.delete(what)
+    print(f"{what} is deleted; its components are stopped")
     return 0
 
 
 def _rollback(options: argparse.Namespace) -> int:
-    remote = _behind(options)
-    remote.rollback(options.name)
-    return _tell(remote.settled(options.name, options.wait))
+    api = Api(options.runner)
+    return _tell(api.settled(api.rollback(_reference(options, api)), options.wait))
 
 
-def _behind(options: argparse.Namespace, timeout: float = 30.0) -> Remote:
-    """The runner in the namespace that is given, or else the one where that name is, when it is in one alone."""
+def _reference(options: argparse.Namespace, api: Api) -> Reference:
+    """In the namespace that is given, or else the one where that name is, when it is in one alone."""
     namespace = options.namespace
     if not namespace:
-        all_of_them = [each["metadata"] for each in Remote(options.runner).list()]
+        all_of_them = [each["metadata"] for each in api.list()]
         spaces = [metadata["namespace"] for metadata in all_of_them if metadata["name"] == options.name]
         namespace = spaces[0] if len(spaces) == 1 else "default"
-    return Remote(options.runner, namespace, timeout)
+    return Reference(namespace, options.name)
 
 
 def _tell(found: Object) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from servelab import process, start, strategy as strategies, supervisor
-from servelab.errors import StartFailed
+from servelab.errors import ServelabError, StartFailed
 from servelab.graph import health
 from servelab.graph.health import Health
 from servelab.graph.live import Endpoint
@@ -94,9 +94,11 @@ class Component:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for it
                 loop.call_soon_threadsafe(self._ended.set)
 
-        job = await asyncio.to_thread(self._job)
         self._began = time.monotonic()
-        self._process = Process(job, on_exit)
+        try:
+            self._process = Process(await asyncio.to_thread(self._job), on_exit)
+        except OSError as error:  # no process or file more to be had
+            raise StartFailed(f"{self.place} ({self.program.model_name}) could not be started: {error}") from error
         await self._wait_ready(self._process)
         self.ready = True
 
@@ -158,7 +160,7 @@ class Component:
             self.restarts += 1
             try:
                 await self._start()
-            except StartFailed as error:
+            except ServelabError as error:  # whatever it was, the next attempt may succeed
                 _log.warning("%s", error)
             else:
                 _log.warning("%s is ready again", self.place)
@@ -172,7 +174,8 @@ class Component:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), self._probing.period)
-                return f"ended (exit status {self._process and self._process.exited()})"
+                status = self._process and self._process.exited()
+                return "lost its supervisor" if status is None else f"ended (exit status {status})"
             if await health.status(self.endpoint.http, self._probing.timeout):
                 verdict.answered()
             elif self._process and not self._ended.is_set():

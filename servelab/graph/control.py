@@ -11,12 +11,12 @@ import orjson
 from aiohttp import web
 
 from servelab.graph import document, http_body, manifest
-from servelab.graph.api import APPLY, GROUP, MERGE, SERVER_SIDE
 from servelab.graph.local import require_local
 from servelab.graph.manifest import Deployment, ManifestError
 from servelab.graph.program import ProgramError
 from servelab.graph.runner import Key, NothingToRollBack, Runner
 from servelab.graph.status import Refusal, as_list, as_object
+from servelab.kubernetes import APPLY, GROUP, MERGE, SERVER_SIDE
 
 ALL = f"/apis/{GROUP}/{{version:v1|v1alpha2|v1alpha3}}"
 COLLECTION = f"{ALL}/namespaces/{{namespace}}/seldondeployments"
@@ -100,7 +100,7 @@ class Control:
 
     def _require_newest(self, request: web.Request, content: Mapping[str, Any]) -> None:
         """Whoever read the object, and sends it back changed, must have read the newest."""
-        found = (content.get("metadata") or {}).get("resourceVersion")
+        found = _metadata(content).get("resourceVersion")
         expected = str(self._runner.entries[self._known(request)].resource_version)
         if found not in (None, expected):
             raise Refusal(409, "Conflict", f"expected resourceVersion {expected!r}; found {found!r}: read it again")
@@ -159,9 +159,7 @@ async def _body(request: web.Request) -> Mapping[str, Any]:
 async def _deployment(request: web.Request, content: Mapping[str, Any]) -> Deployment:
     """The body as a deployment of the name, namespace and version that the path says."""
     where = request.match_info
-    metadata = content.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise Refusal(400, "BadRequest", f"expected metadata to be a mapping; found {metadata!r}")
+    metadata = _metadata(content)
     expected = {"namespace": where["namespace"]} | ({"name": where["name"]} if "name" in where else {})
     for key, value in expected.items():
         if metadata.get(key, value) != value:
@@ -177,6 +175,13 @@ async def _deployment(request: web.Request, content: Mapping[str, Any]) -> Deplo
     whole = {**content, "metadata": kept | expected}
     whole.pop("status", None)
     return await asyncio.to_thread(manifest.parse, whole, "")
+
+
+def _metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = content.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise Refusal(400, "BadRequest", f"expected metadata to be a mapping; found {metadata!r}")
+    return metadata
 
 
 def _merged(target: Any, patch: Any) -> Any:

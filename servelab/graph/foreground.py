@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import os
 import signal
 import sys
 from typing import TypeAlias
@@ -17,6 +18,7 @@ from servelab.graph.manifest import Deployment
 from servelab.graph.program import Sources
 from servelab.graph.runner import Entry, Runner
 
+INTERRUPTED = 130  # the exit status of a program that SIGINT ended, as shells count
 Address: TypeAlias = "tuple[str, int, int | None]"
 STAND_IN = (
     "A laptop stand-in for Seldon's executor: one process for all requests, one of each component.\n"
@@ -41,16 +43,17 @@ def run(wanted: list[Deployment], sources: Sources, workers: int, address: Addre
 
 
 async def _serve(wanted: list[Deployment], sources: Sources, size: Size, address: Address) -> None:
-    """Serve until SIGTERM or Ctrl-C, then stop in order; a second one leaves the rest to the supervisors."""
+    """Serve until SIGTERM or Ctrl-C, then stop in order; a second one ends this, and the supervisors stop the rest."""
     loop = asyncio.get_running_loop()
     # Every component may be waited for at once, each in a thread of its own.
     loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(64))
     told = asyncio.Event()
 
     def tell() -> None:
+        if told.is_set():
+            print("servelab graph: not waiting; what still runs is stopped by its supervisors", file=sys.stderr)
+            os._exit(INTERRUPTED)  # an exception would wait for the threads that wait for the components
         told.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, tell)
@@ -82,8 +85,9 @@ async def _first(runner: Runner, wanted: list[Deployment], told: asyncio.Event) 
     for deployment in wanted:
         settled = asyncio.create_task(runner.settled((deployment.namespace, deployment.name)))
         await asyncio.wait([stop, settled], return_when=asyncio.FIRST_COMPLETED)
-        settled.cancel()
-        if settled.done() and not settled.cancelled() and settled.result().state == "Failed":
+        if not settled.done():
+            settled.cancel()
+        elif not settled.exception() and settled.result().state == "Failed":  # an exception: deleted meanwhile
             told.set()
             stop.cancel()
             return settled.result().description

@@ -56,6 +56,7 @@ class Entry:
         self.generation += 1
         if self.change:
             self.change.cancel()
+            self.change = None  # once: a second would break off its cleaning up
 
 
 class Runner:
@@ -116,9 +117,9 @@ class Runner:
 
     async def settled(self, key: Key) -> Entry:
         """The entry, once no change of it is under way. KeyError when it is gone."""
-        while (entry := self.entries[key]).change and entry.change and not entry.change.done():
-            await asyncio.wait([entry.change])
-        return entry
+        while (change := self.entries[key].change) and not change.done():
+            await asyncio.wait([change])
+        return self.entries[key]
 
     async def stop(self) -> None:
         """Close the door, finish what is in flight, stop every component."""
@@ -134,10 +135,10 @@ class Runner:
     async def _bring_up(self, entry: Entry, programs: dict[Key, Program]) -> None:
         async with entry.lock:  # the one before this has stopped what it started
             wanted = entry.wanted
-            running = Running(wanted, programs, self._size)
             try:
+                running = Running(wanted, programs, self._size)
                 await running.start()
-            except ServelabError as error:
+            except (ServelabError, OSError) as error:  # OSError: no port to be had
                 self._say(entry, "Failed", str(error))
                 return
             old, entry.serving = entry.serving, Version(running, Live(wanted, running.endpoints))

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from servelab.graph.api import GROUP
 from servelab.graph.runner import Entry
+from servelab.kubernetes import GROUP, KIND
 
 
 class Refusal(Exception):
@@ -41,7 +41,7 @@ def as_object(entry: Entry, version: str, base: str) -> dict[str, Any]:
     return {
         **wanted.document,
         "apiVersion": f"{GROUP}/{version}",
-        "kind": "SeldonDeployment",
+        "kind": KIND,
         "metadata": metadata,
         "status": _status(entry, base),
     }
@@ -74,6 +74,7 @@ def _status(entry: Entry, base: str) -> dict[str, Any]:
     return {
         "state": entry.state,
         "description": entry.description,
+        "observedGeneration": entry.generation,  # what is said here is of this generation, always
         "replicas": 1,
         "address": {"url": base + path},
         "deploymentStatus": predictors,

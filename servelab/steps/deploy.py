@@ -6,8 +6,8 @@ What was there is a file: the object, ready to be applied again, or an empty one
 import argparse
 from pathlib import Path
 
+from servelab.kubernetes import Api, Object, Reference, plain, state
 from servelab.steps import files
-from servelab.steps.api import GROUP, Api, Object, identity, plain
 from servelab.steps.files import StepFailed
 from servelab.steps.manifest import VERSION
 
@@ -18,6 +18,10 @@ NOTHING: Object = {}
 
 def _add_api(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--api", metavar="URL", help="of the graph runner or of kubectl proxy (default: this pod's)")
+
+
+def _api(options: argparse.Namespace) -> Api:
+    return Api(options.api) if options.api else Api.of_pod()
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:
@@ -39,18 +43,18 @@ def add_previous(parser: argparse.ArgumentParser) -> None:
 
 def previous(options: argparse.Namespace) -> int:
     """Write down what is there now, for an apply that others do (a ResourceOp)."""
-    print(_remember(Api.find(options.api), (f"{GROUP}/v1", options.namespace, options.name), options.output))
+    print(_remember(_api(options), Reference(options.namespace, options.name), options.output))
     return 0
 
 
-def _remember(api: Api, what: tuple[str, str, str], file: Path) -> str:
+def _remember(api: Api, what: Reference, file: Path) -> str:
     """Keeps a file that is there already: a second attempt must not remember what the first one has broken."""
     if file.exists():
         return f"{file} remembers what was there before the first attempt"
-    found = api.get(*what)
+    found = api.find(what)
     files.write_json(file, NOTHING if found is None else plain(found))
     version = "nothing" if found is None else f"version {_version(found)}"
-    return f"{what[1]}/{what[2]}: {version} was there before"
+    return f"{what}: {version} was there before"
 
 
 def _version(document: Object) -> str:
@@ -70,23 +74,26 @@ def add_apply(parser: argparse.ArgumentParser) -> None:
 def apply(options: argparse.Namespace) -> int:
     """Server-side apply, then wait until the status says Available."""
     document = files.read(options.manifest, "a SeldonDeployment")
-    what = identity(document)
-    api = Api.find(options.api)
+    what, api = Reference.of(document), _api(options)
     if options.previous:
         print(_remember(api, what, options.previous))
-    url = address(api.wait_available(api.apply(document), options.wait))
+    url = _deploy(api, document, options.wait)
     if options.url:
         files.write(options.url, url)
-    print(f"{what[1]}/{what[2]}: version {_version(document)} is Available, on {url}")
+    print(f"{what}: version {_version(document)} is Available, on {url}")
     return 0
 
 
-def address(document: Object) -> str:
-    """Where the deployed servers answer, without the path of a protocol; StepFailed when the status does not say."""
-    url = ((document.get("status") or {}).get("address") or {}).get("url", "")
-    if not url:
-        raise StepFailed("expected status.address.url of an Available SeldonDeployment; found none")
-    return base(url)
+def _deploy(api: Api, document: Object, seconds: float) -> str:
+    """Apply it; once it is Available, where its servers answer, without the path of a protocol."""
+    found = api.settled(api.apply(document), seconds)
+    status = found["status"]
+    if state(found) == "Failed":
+        why = status.get("description") or "its status gives no description"
+        raise StepFailed(f"{Reference.of(found)} failed: {why}")
+    if url := (status.get("address") or {}).get("url"):
+        return base(url)
+    raise StepFailed("expected status.address.url of an Available SeldonDeployment; found none")
 
 
 def base(url: str) -> str:
@@ -107,16 +114,15 @@ def add_rollback(parser: argparse.ArgumentParser) -> None:
 
 def rollback(options: argparse.Namespace) -> int:
     """Back to what was there before; where nothing was, the deployment is taken away."""
-    where = f"{options.namespace}/{options.name}"
+    where = Reference(options.namespace, options.name)
     if (options.status or "").lower() in SUCCESS:
         print(f"{where}: the pipeline succeeded, nothing to roll back")
     elif not options.previous.exists():
         print(f"{where}: nothing was applied, nothing to roll back")
     elif document := files.read(options.previous, "what apply or previous wrote"):
-        api = Api.find(options.api)
-        url = address(api.wait_available(api.apply(document), options.wait))
+        url = _deploy(_api(options), document, options.wait)
         print(f"{where}: back to version {_version(document)}, on {url}")
     else:
-        gone = Api.find(options.api).delete(f"{GROUP}/v1", options.namespace, options.name)
+        gone = _api(options).delete(where)
         print(f"{where}: nothing was there before, so it is {'removed' if gone else 'gone'}")
     return 0

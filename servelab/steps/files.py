@@ -1,6 +1,7 @@
 """What steps hand to each other: JSON and YAML files. JSON is YAML too, so one reader takes both."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def write(path: Path, text: str) -> None:
     """A file at once or not at all, its folder made."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another run may write the same
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 import shared_models
+from servelab.kubernetes import GROUP, KIND
 from servelab.steps import files
 from servelab.steps.files import StepFailed
 from servelab.steps.model import copy
@@ -84,8 +85,8 @@ def _store(model: shared_models.Model, place: Path) -> None:
 def deployment(name: str, namespace: str, uri: str, version: str) -> dict[str, Any]:
     """A SeldonDeployment of one prepackaged server for the model at that address."""
     return {
-        "apiVersion": "machinelearning.seldon.io/v1",
-        "kind": "SeldonDeployment",
+        "apiVersion": f"{GROUP}/v1",
+        "kind": KIND,
         "metadata": {
             "name": name,
             "namespace": namespace,

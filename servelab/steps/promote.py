@@ -4,8 +4,8 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from servelab.kubernetes import Reference
 from servelab.steps import files
-from servelab.steps.api import identity
 from servelab.steps.files import StepFailed
 from servelab.steps.manifest import VERSION
 
@@ -24,11 +24,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def promote(options: argparse.Namespace) -> int:
     """Write the record, in place of the one before."""
     document = files.read(options.manifest, "a SeldonDeployment")
-    _, namespace, name = identity(document)
-    if (namespace, name) != (options.namespace, options.name):
-        raise StepFailed(
-            f"{options.manifest} is of {namespace}/{name}; expected that of {options.namespace}/{options.name}"
-        )
+    what, expected = Reference.of(document), Reference(options.namespace, options.name)
+    if str(what) != str(expected):
+        raise StepFailed(f"{options.manifest} is of {what}; expected that of {expected}")
     record = {
         "version": document["metadata"].get("labels", {}).get(VERSION),
         "promoted": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -36,7 +34,7 @@ def promote(options: argparse.Namespace) -> int:
         "probe": files.read(options.probe, "the result of bench probe") if options.probe else None,
         "manifest": document,
     }
-    file = options.store / "promoted" / namespace / f"{name}.json"
+    file = options.store / "promoted" / what.namespace / f"{what.name}.json"
     files.write_json(file, record)
-    print(f"promoted {namespace}/{name} version {record['version']}: {file}")
+    print(f"promoted {what} version {record['version']}: {file}")
     return 0

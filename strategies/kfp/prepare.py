@@ -7,6 +7,7 @@ a lock file is another; `servelab` is found on PATH.
 import argparse
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,7 @@ def _write(file: Path, document: dict[str, dict[str, object]], key: str) -> None
     """At once or not at all: a server may be reading it."""
     document["metadata"] |= {"annotations": {KEY: key}}
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
+    part = file.with_suffix(f".{os.getpid()}.part")
     part.write_text(json.dumps(document, indent=2) + "\n")
     part.replace(file)
 

@@ -93,6 +93,7 @@ def test_another_models_server_is_refused_before_any_load(server: servelab.Serve
         ("http://127.0.0.1:1", {}, BenchError, "gave no answer"),
         ("https://127.0.0.1:1", {}, BenchError, "speaks no TLS: expected an http:// URL"),
         ("localhost", {}, AddressError, "expected a URL such as"),
+        ("http://[::1", {}, AddressError, "expected a URL such as"),
         ("{url}", {"p99": 5.0, "seconds": 1.0, "rate": 10.0}, BenchError, r"expected 299 or more; raise --seconds"),
     ],
 )

@@ -112,11 +112,20 @@ def known() -> set[str]:
     return {line for line in lines if not line.startswith("#")}
 
 
-def test_the_values_are_keys_of_the_chart() -> None:
+@pytest.mark.parametrize(("folder", "least"), [("minikube", 4), ("pipelines", 2)])
+def test_the_values_are_keys_of_the_chart(folder: str, least: int) -> None:
     """Helm would take a misspelt one without a word: the chart has no schema of its values."""
-    ours = set(keys(yaml.safe_load((MINIKUBE / "seldon-core-values.yaml").read_text("utf-8"))))
-    assert len(ours) >= 4
+    ours = set(keys(yaml.safe_load((MINIKUBE.parent / folder / "seldon-core-values.yaml").read_text("utf-8"))))
+    assert len(ours) >= least
     assert ours - known() == set()
+
+
+def test_the_image_of_the_pipelines_server_is_the_one_that_the_readme_builds() -> None:
+    values = yaml.safe_load((MINIKUBE.parent / "pipelines" / "seldon-core-values.yaml").read_text("utf-8"))
+    server = values["predictor_servers"]["SKLEARN_SERVER"]["protocols"]["seldon"]
+    image = f"{server['image']}:{server['defaultImageVersion']}"
+    readme = (MINIKUBE.parent / "README.md").read_text("utf-8")
+    assert f"--build-arg MODEL_NAME=SKLearnServer --tag {image} ." in readme
 
 
 def test_the_gateway_is_the_one_that_seldon_binds_to() -> None:

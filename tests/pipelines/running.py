@@ -75,12 +75,18 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run_v2(python: str, *words: str, folder: Path, breaks: str = "nothing") -> "subprocess.CompletedProcess[str]":
-    """`python run.py WORDS` with its store in the folder, as a user would see it; a step named `breaks` fails."""
-    programs = folder / "programs"
-    programs.mkdir(exist_ok=True)
+    """`python run.py WORDS` with its store in the folder, as a user would see it; a step named `breaks` fails.
+
+    Afterwards it has left no temporary file.
+    """
+    programs, temporary = folder / "programs", folder / "temporary"
+    for each in (programs, temporary):
+        each.mkdir(exist_ok=True)
     (programs / "servelab").write_text(BREAKING.format(step=breaks, servelab=PROGRAMS / "servelab"))
     (programs / "servelab").chmod(0o755)
-    env = environment()
+    env = environment(TMPDIR=str(temporary))
     env["PATH"] = f"{programs}{os.pathsep}{env['PATH']}"
     arguments = [python, str(V2 / "run.py"), "--store", str(folder / "store"), "--seconds", "0.5", *words]
-    return subprocess.run(arguments, env=env, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(arguments, env=env, cwd=folder, capture_output=True, text=True, check=False)
+    assert not list(temporary.iterdir()), done.stdout
+    return done

@@ -14,11 +14,11 @@ import yaml
 from hypothesis import given, settings, strategies as st
 
 import shared_models
-from servelab.errors import RequestFailed
+from servelab import kubernetes
+from servelab.errors import AddressError, RequestFailed
 from servelab.graph import manifest as graphs
+from servelab.kubernetes import Api, KubernetesError, Reference, plain
 from servelab.paths import ROOT
-from servelab.steps import api
-from servelab.steps.api import Api, Refused, identity, plain
 from servelab.steps.deploy import base
 from servelab.steps.files import StepFailed
 from servelab.steps.manifest import content_version
@@ -235,13 +235,18 @@ def test_a_failed_apply_is_told_and_a_second_attempt_remembers_the_same(
     previous = tmp_path / "previous.json"
     step("apply", "--manifest", file, "--api", runner)
     document = yaml.safe_load(file.read_text())
-    document["spec"]["predictors"][0]["graph"]["modelUri"] = (tmp_path / "nowhere").as_uri()
-    broken = tmp_path / "broken.yaml"
+    broken, empty = tmp_path / "broken.yaml", tmp_path / "empty"
+    empty.mkdir()
+    document["spec"]["predictors"][0]["graph"]["modelUri"] = empty.as_uri()
     broken.write_text(yaml.safe_dump(document))
-    for _ in range(2):
-        with pytest.raises(StepFailed, match="nowhere"):
+    for error, message in (
+        (KubernetesError, "422 .*expected a folder with"),
+        (StepFailed, "(?s)default/failing failed: .*empty"),
+    ):
+        with pytest.raises(error, match=message):
             step("apply", "--manifest", broken, "--api", runner, "--previous", previous, "--wait", "20")
         assert json.loads(previous.read_text())["spec"] != document["spec"]
+        (empty / "card.json").write_text("{}")  # enough for the runner to try
     where = f"{runner}/seldon/default/failing"
     assert step("smoke", "--url", where, "--model-dir", versions[0]) == 0, "the old version serves on"
     step("rollback", "--name", "failing", "--api", runner, "--previous", previous)
@@ -290,7 +295,7 @@ def test_promote_keeps_what_spoke_for_the_version(tmp_path: Path, versions: tupl
 )  # fmt: skip
 def test_what_is_no_seldon_deployment_is_not_applied(document: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(document))
-    with pytest.raises(StepFailed, match="expected a SeldonDeployment"):
+    with pytest.raises(KubernetesError, match="expected a SeldonDeployment"):
         step("apply", "--manifest", tmp_path / "x.yaml", "--api", "http://127.0.0.1:1")
 
 
@@ -326,13 +331,13 @@ def answering() -> Iterator[tuple[str, type[Answers]]]:
 def test_a_refusal_says_what_the_api_said(answering: tuple[str, type[Answers]], tmp_path: Path) -> None:
     url, handler = answering
     handler.reply = (403, b'{"kind": "Status", "message": "seldondeployments is forbidden: User cannot patch"}')
-    with pytest.raises(Refused, match="403 seldondeployments is forbidden: User cannot patch"):
+    with pytest.raises(KubernetesError, match="403 seldondeployments is forbidden: User cannot patch"):
         step("rollback", "--name", "x", "--api", url, "--previous", _write(tmp_path, "{}"))
     handler.reply = (502, b"<html>bad gateway</html>")
-    with pytest.raises(Refused, match="502 <html>bad gateway"):
+    with pytest.raises(KubernetesError, match="502 <html>bad gateway"):
         step("previous", "--name", "x", "--api", url, "--output", tmp_path / "out")
     handler.reply = (200, b"not json")
-    with pytest.raises(StepFailed, match=r"gave no answer to GET .*is it running"):
+    with pytest.raises(KubernetesError, match=r"expected an object in JSON from GET .*; found b'not json'"):
         step("previous", "--name", "x", "--api", url, "--output", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -340,12 +345,12 @@ def test_a_refusal_says_what_the_api_said(answering: tuple[str, type[Answers]], 
 def test_a_state_that_never_comes_ends_in_time(
     answering: tuple[str, type[Answers]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "SETTLE", 0.0)
+    monkeypatch.setattr(kubernetes, "SETTLE", 0.0)
     url, handler = answering
     document = {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {"name": "x"}}
     creating = {"status": {"state": "Creating", "description": "pulling"}}
     handler.reply = (200, json.dumps(document | creating).encode())
-    with pytest.raises(StepFailed, match=r"expected Available within 0.1 s; its state is Creating: pulling"):
+    with pytest.raises(KubernetesError, match=r"expected Available within 0.1 s; its state is Creating: pulling"):
         step("apply", "--manifest", _write(tmp_path, json.dumps(document)), "--api", url, "--wait", "0.1")
     method, path, headers = handler.asked[0]
     assert (method, path) == ("PATCH", f"{DEPLOYMENTS}/x?fieldManager=servelab&force=true")
@@ -369,20 +374,22 @@ def test_available_is_not_believed_before_a_controller_can_have_looked(
 def test_in_a_pod_the_service_account_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
-    found = Api.find(None)
+    found = Api.of_pod()
     assert found.url == "https://[fd00::1]:6443"
     assert str(found.token) == "/var/run/secrets/kubernetes.io/serviceaccount/token"
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
-    with pytest.raises(StepFailed, match="kubectl proxy"):
-        Api.find("")
-    with pytest.raises(StepFailed, match="expected --api as a URL"):
-        Api.find("127.0.0.1:8010")
+    with pytest.raises(KubernetesError, match="kubectl proxy"):
+        Api.of_pod()
+    with pytest.raises(KubernetesError, match="the service account's token in /nowhere; cannot read it"):
+        Api("http://127.0.0.1:1", token=Path("/nowhere")).list()
+    with pytest.raises(AddressError, match="expected a URL"):
+        step("previous", "--name", "x", "--api", "127.0.0.1:8010", "--output", "never")
 
 
 def test_the_account_may_do_what_the_steps_ask_and_nothing_else(
     answering: tuple[str, type[Answers]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "SETTLE", 0.0)
+    monkeypatch.setattr(kubernetes, "SETTLE", 0.0)
     url, handler = answering
     document = {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {"name": "x"}}
     available = {"status": {"state": "Available", "address": {"url": "http://x"}}}
@@ -414,7 +421,7 @@ def test_what_is_remembered_is_what_was_applied(spec: dict[str, int], labels: di
                "metadata": {"name": "x", "labels": labels}}  # fmt: skip
     metadata: dict[str, Any] = {"name": "x", "labels": labels, "uid": "1", "resourceVersion": "2", "generation": 3}
     assert plain(applied | {"metadata": metadata, "status": {"state": "Failed"}}) == applied
-    assert identity(applied) == ("machinelearning.seldon.io/v1", "default", "x")
+    assert Reference.of(applied) == ("default", "x", "machinelearning.seldon.io/v1")
 
 
 @settings(deadline=None)

@@ -3,39 +3,25 @@
 import json
 import os
 import re
-import signal
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from servelab import environment
 from servelab.paths import ROOT
+from tests.pipelines.running import DEPLOYMENTS, ask, graph_runner
 from tests.pipelines.test_argo_run import cli
 
-SERVELAB = environment.Toolkit("toolkit", ROOT / "requirements.txt").bin / "servelab"
 ROW = [5.1, 3.5, 1.4, 0.2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[str]:
-    """The URL of a graph runner that serves nothing yet."""
-    process = subprocess.Popen(
-        [SERVELAB, "graph", "run", "--port", "0", "--no-grpc"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        found = next((match for line in process.stdout if (match := re.search(r"HTTP on (http://\S+)", line))), None)
-        assert found, "expected the graph runner to say where it listens"
-        yield found[1]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with graph_runner(tmp_path_factory.mktemp("runner") / "log") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +50,12 @@ def run(runner: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def deployed(runner: str) -> dict[str, Any] | None:
-    path = "/apis/machinelearning.seldon.io/v1/namespaces/default/seldondeployments/iris"
-    try:
-        with urllib.request.urlopen(runner + path) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except urllib.error.HTTPError as error:
-        assert error.code == 404  # noqa: PT017
-        return None
+    found: dict[str, Any] | None = ask(f"{runner}{DEPLOYMENTS}/iris")
+    return found
 
 
 def predicted(url: str) -> list[float]:
-    body = json.dumps({"data": {"ndarray": [ROW]}}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        (row,) = json.load(answer)["data"]["ndarray"]
+    (row,) = ask(url, {"data": {"ndarray": [ROW]}})["data"]["ndarray"]
     return [float(value) for value in row]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from servelab.paths import ROOT
 from servelab.steps.manifest import content_version
 from shared_models.mnist import data as mnist
 
-from .running import DEPLOYMENTS, V2, ask, environment as variables, graph_runner, run_v2, step
+from .running import DEPLOYMENTS, PROGRAMS, V2, ask, environment as variables, graph_runner, run_v2, step
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_a_failed_smoke_test_rolls_back_to_the_version_before(python: str, runne
     assert done.returncode == 0, done.stdout + done.stderr
     promoted = (tmp_path / "store/promoted/default/shaky.json").read_text()
     assert version_at(runner, "shaky") == content_version(taken)
-    done = run_v2(python, "--model", "mnist", "--version", "1", *name, breaks="smoke", folder=tmp_path)
+    done = run_v2(python, "--model", "iris", "--version", "2", *name, breaks="smoke", folder=tmp_path)
     assert done.returncode == 1
     assert "sabotaged" in done.stdout
     assert f"default/shaky: back to version {content_version(taken)}" in done.stdout
@@ -121,6 +122,35 @@ def test_a_failed_smoke_test_rolls_back_to_the_version_before(python: str, runne
     assert version_at(runner, "shaky") == content_version(taken)
     assert (tmp_path / "store/promoted/default/shaky.json").read_text() == promoted
     assert step("smoke", "--url", f"{runner}/seldon/default/shaky", "--model-dir", taken) == 0
+
+
+def test_an_interrupted_run_takes_back_what_it_has_deployed(python: str, runner: str, tmp_path: Path) -> None:
+    words = ["--model", "iris", "--version", "1", "--name", "broken-off", "--runner", runner, "--seconds", "60"]
+    process = subprocess.Popen([python, str(V2 / "run.py"), "--store", str(tmp_path / "store"), *words], text=True,
+                               env=variables(), stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    assert process.stdout
+    for line in process.stdout:
+        if "Executing task" in line and "probe" in line:
+            break
+    assert version_at(runner, "broken-off")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "default/broken-off: nothing was there before, so it is removed" in said
+    assert version_at(runner, "broken-off") is None
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "rubbish", "http://127.0.0.1:99999"])
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+def test_a_runner_that_is_none_is_told_before_anything_is_trained(generation: str, url: str, tmp_path: Path) -> None:
+    python = str(environment.pipeline("v2").ensure() if generation == "v2" else PROGRAMS / "python")
+    command = [python, str(ROOT / "pipelines" / generation / "run.py"), "--runner", url]
+    done = subprocess.run(command, env=variables(SERVELAB_HOME=str(tmp_path)), capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert f"at {url}; found none" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
 
 
 def test_the_toolkit_must_be_on_path(python: str, tmp_path: Path) -> None:
@@ -145,25 +175,28 @@ def test_tasks_run_as_containers_too(python: str, tmp_path: Path) -> None:
     assert "promoted version " in done.stdout
 
 
+needs_training = pytest.mark.skipif(not os.environ.get("SERVELAB_TRAIN"), reason="trains; set SERVELAB_TRAIN=1")
+
+
 @pytest.mark.train
-@pytest.mark.timeout(900)
-@pytest.mark.skipif(not os.environ.get("SERVELAB_TRAIN"), reason="trains for minutes; set SERVELAB_TRAIN=1")
-@pytest.mark.parametrize(("model", "n", "accuracy"), [("iris", 30, 0.9), ("mnist", 10_000, 0.975)])
-def test_a_trained_model_is_deployed_and_a_sabotaged_one_refused(
-    python: str, runner: str, tmp_path: Path, model: str, n: int, accuracy: float
-) -> None:
-    if model == "mnist" and not mnist.present():
-        pytest.skip("the MNIST files are neither in SERVELAB_MNIST_DIR nor in the cache")
-    name = f"trained-{model}"
-    arguments = ["--model", model, "--name", name, "--runner", runner]
-    done = run_v2(python, *arguments, "--label-noise", "1", folder=tmp_path)
+@needs_training
+def test_a_sabotaged_training_is_refused_at_the_gate(python: str, runner: str, tmp_path: Path) -> None:
+    arguments = ["--model", "iris", "--name", "sabotaged", "--runner", runner, "--label-noise", "1"]
+    done = run_v2(python, *arguments, folder=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "the gate refused the model: nothing was deployed"
-    assert version_at(runner, name) is None
-    done = run_v2(python, *arguments, folder=tmp_path)
+    assert version_at(runner, "sabotaged") is None
+
+
+@pytest.mark.train
+@needs_training
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not mnist.present(), reason="the MNIST files are neither in SERVELAB_MNIST_DIR nor in the cache")
+def test_mnist_is_trained_and_deployed_and_answers(python: str, runner: str, tmp_path: Path) -> None:
+    done = run_v2(python, "--model", "mnist", "--name", "trained", "--runner", runner, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    record = json.loads((tmp_path / f"store/promoted/default/{name}.json").read_text())
-    assert record["version"] == version_at(runner, name)
-    assert (record["metrics"]["n"], record["metrics"]["on"]) == (n, "test set")
-    assert record["metrics"]["accuracy"] >= accuracy
-    assert f"{runner}/seldon/default/{name}/api/v1.0/predictions says" in done.stdout.splitlines()[-1]
+    record = json.loads((tmp_path / "store/promoted/default/trained.json").read_text())
+    assert record["version"] == version_at(runner, "trained")
+    assert (record["metrics"]["n"], record["metrics"]["on"]) == (10_000, "test set")
+    assert record["metrics"]["accuracy"] >= 0.975
+    assert f"{runner}/seldon/default/trained/api/v1.0/predictions says" in done.stdout.splitlines()[-1]

@@ -12,16 +12,14 @@ import threading
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from servelab import environment
+from servelab import environment, kubernetes as kubernetes_api
+from servelab.errors import ServelabError
+from servelab.kubernetes import MERGE, NOT_FOUND, Api, KubernetesError, Object, Reference
 from servelab.paths import ROOT
-from servelab.steps import api
-from servelab.steps.api import Api, Refused
-from servelab.steps.files import StepFailed
 from tests import cluster
 from tests.cluster import Cluster
 
@@ -66,37 +64,37 @@ def controlled(proxy: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         thread.join()
 
 
-def _control(kubernetes: Api, runner: Api, over: threading.Event) -> None:
+def _control(cluster_api: Api, runner: Api, over: threading.Event) -> None:
     """Brings what the cluster holds to the runner, and the runner's status to the cluster."""
     known: dict[str, int] = {}
     while not over.wait(0.2):
-        items = kubernetes._send("GET", COLLECTION)["items"]
+        items = cluster_api._send("GET", COLLECTION)["items"]
         for name in set(known) - {item["metadata"]["name"] for item in items}:
-            runner.delete("machinelearning.seldon.io/v1", NAMESPACE, name)
+            runner.delete(Reference(NAMESPACE, name))
             del known[name]
         for item in items:
             name, generation = item["metadata"]["name"], item["metadata"]["generation"]
             if known.get(name) == generation:
                 continue
             known[name] = generation
-            _write_status(kubernetes, name, {"state": "Creating"})
-            _write_status(kubernetes, name, _served(runner, item))
+            _write_status(cluster_api, name, {"state": "Creating"})
+            _write_status(cluster_api, name, _served(runner, item))
 
 
-def _served(runner: Api, item: dict[str, Any]) -> dict[str, Any]:
+def _served(runner: Api, item: Object) -> Object:
     kinds = {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment"}
     try:
-        return dict(runner.wait_available(runner.apply(api.plain(item | kinds)), 60)["status"])
-    except StepFailed as error:
+        return dict(runner.settled(runner.apply(kubernetes_api.plain({**item, **kinds})), 60)["status"])
+    except ServelabError as error:
         return {"state": "Failed", "description": str(error)}
 
 
-def _write_status(kubernetes: Api, name: str, status: dict[str, Any]) -> None:
+def _write_status(cluster_api: Api, name: str, status: Object) -> None:
     kept = {key: status[key] for key in ("state", "description", "address") if status.get(key)}
     try:
-        kubernetes._send("PATCH", f"{COLLECTION}/{name}/status", {"status": kept}, "application/merge-patch+json")
-    except Refused as error:
-        if error.code != api.NOT_FOUND:  # taken away meanwhile
+        cluster_api._send("PATCH", f"{COLLECTION}/{name}/status", {"status": kept}, MERGE)
+    except KubernetesError as error:
+        if error.code != NOT_FOUND:  # taken away meanwhile
             raise
 
 
@@ -111,7 +109,7 @@ def in_a_pod(kubernetes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     authority = context["cluster"].get("certificate-authority-data")
     found = base64.b64decode(authority) if authority else Path(context["cluster"]["certificate-authority"]).read_bytes()
     (tmp_path / "ca.crt").write_bytes(found)
-    monkeypatch.setattr(api, "ACCOUNT", tmp_path)
+    monkeypatch.setattr(kubernetes_api, "ACCOUNT", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", address.hostname or "")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(address.port))
 
@@ -139,7 +137,7 @@ def test_the_account_may_deploy_in_its_namespace_and_nowhere_else(
     assert step("smoke", "--url", url.read_text(), "--model-dir", tmp_path / "1") == 0
     step("rollback", *name, "--previous", first)
     assert "so it is removed" in capsys.readouterr().out
-    with pytest.raises(Refused, match=r"403 .*pipeline-runner.* cannot patch"):
+    with pytest.raises(KubernetesError, match=r"403 .*pipeline-runner.* cannot patch"):
         step("apply", "--manifest", tmp_path / "elsewhere.yaml")
 
 

@@ -10,7 +10,7 @@ import yaml
 from servelab.errors import AddressError
 from servelab.graph import control, document
 from servelab.graph.local import is_loopback
-from servelab.graph.remote import Remote, RemoteError
+from servelab.kubernetes import Api, KubernetesError, Reference
 from tests.servelab.graph.lab import IRIS, LATE, Lab, document as manifest, iris, laboratory, unit
 
 ALL = "/apis/machinelearning.seldon.io/v1/seldondeployments"
@@ -56,18 +56,21 @@ def test_lists_of_a_namespace_and_of_all(lab: Lab) -> None:
 
 
 def test_server_side_apply_creates_and_changes_and_tells_when_it_is_up(lab: Lab) -> None:
-    remote = Remote(lab.url)
+    api, what = Api(lab.url), Reference("default", "applied")
     try:
         text = yaml.safe_dump(iris("applied")).encode()
         status, found = lab.send("PATCH", f"{DEFAULT}/applied?fieldManager=me&force=true", text, APPLY)
         assert (status, found["status"]["state"]) == (200, "Creating")
-        assert remote.settled("applied", 60)["status"]["state"] == "Available"
-        assert remote.apply(iris("applied", "2"))["metadata"]["generation"] == 2
-        assert remote.settled("applied", 60)["status"]["rollback"]
-        assert remote.rollback("applied")["status"]["state"] == "Creating"
-        assert remote.settled("applied", 60)["spec"] == iris("applied")["spec"]
+        assert found["status"]["observedGeneration"] == found["metadata"]["generation"] == 1
+        assert api.settled(found, 60)["status"]["state"] == "Available"
+        second = api.apply(iris("applied", "2"))
+        assert second["metadata"]["generation"] == 2
+        assert api.settled(second, 60)["status"]["rollback"]
+        back = api.rollback(what)
+        assert back["status"]["state"] == "Creating"
+        assert api.settled(back, 60)["spec"] == iris("applied")["spec"]
     finally:
-        remote.delete("applied")
+        api.delete(what)
     assert lab.ask("applied", IRIS)[0] == 404
 
 
@@ -85,6 +88,7 @@ def test_create_replace_and_merge(lab: Lab) -> None:
     assert (status, same["metadata"]["generation"]) == (200, found["metadata"]["generation"])
     found["metadata"]["resourceVersion"] = "0"
     assert "read it again" in refused(lab.send("PUT", f"{DEFAULT}/there", found), 409, "Conflict")
+    assert "a mapping; found 3" in refused(lab.send("PUT", f"{DEFAULT}/there", {"metadata": 3}), 400, "BadRequest")
     patch = {"metadata": {"labels": {"colour": "blue"}}, "spec": {"annotations": None}}
     status, merged = lab.send("PATCH", f"{DEFAULT}/there?dryRun=All", patch, MERGE)
     assert (status, merged["metadata"]["labels"]) == (200, {"colour": "blue"})
@@ -96,18 +100,18 @@ def test_a_dry_run_changes_nothing(lab: Lab) -> None:
     for method, path, headers in (("PATCH", f"{DEFAULT}/dry?dryRun=All", APPLY), ("POST", f"{DEFAULT}?dryRun=All", {})):
         assert lab.send(method, path, iris("dry"), headers)[0] in (200, 201)
     lab.send("DELETE", f"{DEFAULT}/there?dryRun=All")
-    assert [each["metadata"]["name"] for each in Remote(lab.url).list()] == ["there"]
+    assert [each["metadata"]["name"] for each in Api(lab.url).list()] == ["there"]
 
 
 def test_one_that_fails_says_why_in_its_status(lab: Lab) -> None:
-    remote = Remote(lab.url)
-    remote.apply(manifest("failing", unit("m", "MODEL", LATE, broken=True)))
-    status = remote.settled("failing", 60)["status"]
+    api, what = Api(lab.url), Reference("default", "failing")
+    status = api.settled(api.apply(manifest("failing", unit("m", "MODEL", LATE, broken=True))), 60)["status"]
     assert status["state"] == "Failed"
     assert "flux capacitor" in status["description"]
-    with pytest.raises(RemoteError, match="one version only"):
-        remote.rollback("failing")
-    remote.delete("failing")
+    with pytest.raises(KubernetesError, match="one version only"):
+        api.rollback(what)
+    assert api.delete(what)
+    assert not api.delete(what)
 
 
 @pytest.mark.parametrize(
@@ -195,12 +199,15 @@ def test_which_addresses_are_this_machines_own(address: str, expected: bool) -> 
 
 
 def test_a_wrong_runner_is_an_error_that_says_what_to_type(lab: Lab) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(RemoteError, match=r"timed out.*graph run"):
-        Remote(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2).list()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(KubernetesError, match=r"timed out.*graph run"),
+    ):
+        Api(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2).list()
     with pytest.raises(AddressError, match="expected a URL"):
-        Remote("127.0.0.1:8010")
-    with pytest.raises(RemoteError, match=r"default/there"):
-        Remote(lab.url).get("their")
+        Api("127.0.0.1:8010")
+    with pytest.raises(KubernetesError, match=r"default/there"):
+        Api(lab.url).get(Reference("default", "their"))
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,25 @@ def test_sigterm_finishes_what_is_in_flight_and_leaves_no_process(tmp_path: Path
         assert gone(processes)
 
 
+def test_a_second_ctrl_c_waits_for_nothing_and_leaves_no_process(tmp_path: Path) -> None:
+    slow = document("slow", unit("m", "MODEL", LATE, seconds=8.0))
+    with running(file(tmp_path, slow), "--image", f"{LATE}={ODD_IMAGES[LATE]}", "--no-grpc") as (process, url, _):
+        processes = descendants(process)
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+        connection.request("POST", "/api/v1.0/predictions", json.dumps(SEED), {"Content-Type": "application/json"})
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)  # signals that come together are one
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(http.client.RemoteDisconnected):
+            connection.getresponse()
+        connection.close()
+        assert process.wait(60) == 130
+        eventually(lambda: gone(processes))
+        assert process.stdout
+        assert "Traceback" not in process.stdout.read()
+
+
 @pytest.mark.parametrize("whom", ["runner", "while it starts"])
 def test_kill_9_of_the_runner_leaves_no_process(tmp_path: Path, whom: str) -> None:
     path = file(tmp_path, iris("orphan"))
@@ -210,8 +229,8 @@ def test_a_first_version_that_fails_ends_the_run(tmp_path: Path) -> None:
     [
         (("run", "nowhere.yaml"), "nowhere.yaml: expected a file that can be read"),
         (("apply", "nowhere.yaml"), "nowhere.yaml: expected a file that can be read"),
-        (("status", "--runner", "http://127.0.0.1:1"), "no graph runner answers at http://127.0.0.1:1"),
-        (("apply", AB_TEST, "--runner", "http://127.0.0.1:1"), "start one with: servelab graph run"),
+        (("status", "--runner", "http://127.0.0.1:1"), "http://127.0.0.1:1 gave no answer to GET"),
+        (("apply", AB_TEST, "--runner", "http://127.0.0.1:1"), "A graph runner is started by `servelab graph run`"),
         (("status", "--runner", "localhost"), "expected a URL such as"),
         (("run", AB_TEST, "--image", "x"), "expected --image IMAGE=FILE.py:Class; found 'x'"),
         (("run", AB_TEST, "--image", "x=y"), "expected --image IMAGE=FILE.py:Class; found 'y' for x"),

@@ -1,5 +1,6 @@
 """Versions of real deployments: nothing is lost between two, what fails leaves the old one, what dies comes back."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any, Self
 import psutil
 import pytest
 
+from servelab.graph import foreground, manifest
 from tests.servelab.graph.lab import IRIS, LATE, SEVEN, Lab, ab, document, eventually, iris, laboratory, unit
 
 
@@ -120,6 +122,39 @@ def test_of_two_applies_the_newer_serves(lab: Lab) -> None:
     assert version(lab.ask("hasty", IRIS)[1]) == "2"
 
 
+def test_a_version_given_up_and_replaced_at_once_leaves_nothing(lab: Lab) -> None:
+    """Its cleaning up is under way when the next change comes."""
+    key = lab.begin(iris("wavering"))
+    lab.loop.wait(lab.runner.settled(key))
+    half = unit("router", "ROUTER", SEVEN, unit("m", "MODEL", LATE, loading=600.0))  # of two, one becomes ready
+    lab.begin(document("wavering", half))
+    eventually(lambda: len(_components("wavering")) > len(lab.pids("wavering")["classifier"]) + 2)
+    time.sleep(1.0)
+    wanted = manifest.parse(iris("wavering", "2"))
+
+    async def waver() -> None:
+        lab.runner.rollback(key)
+        await asyncio.sleep(0)
+        lab.runner.apply(wanted)
+
+    lab.loop.wait(waver())
+    assert lab.loop.wait(lab.runner.settled(key)).state == "Available"
+    eventually(lambda: _components("wavering") == set(lab.pids("wavering")["classifier"]), 20)
+
+
+def test_one_that_is_deleted_while_a_run_starts_it_does_not_end_the_run(lab: Lab) -> None:
+    wanted = manifest.parse(document("unloved", unit("m", "MODEL", LATE, loading=600.0)))
+
+    async def start() -> str:
+        first = asyncio.create_task(foreground._first(lab.runner, [wanted], asyncio.Event()))
+        while ("default", "unloved") not in lab.runner.entries:
+            await asyncio.sleep(0.01)
+        await lab.runner.delete(("default", "unloved"))
+        return await first
+
+    assert lab.loop.wait(start()) == ""
+
+
 @pytest.mark.parametrize("while_creating", [False, True])
 def test_a_deleted_one_is_gone(lab: Lab, while_creating: bool) -> None:
     key = lab.begin(iris("brief"))
@@ -127,7 +162,13 @@ def test_a_deleted_one_is_gone(lab: Lab, while_creating: bool) -> None:
         lab.loop.wait(lab.runner.settled(key))
     lab.loop.wait(lab.runner.delete(key))
     assert lab.ask("brief", IRIS)[0] == 404
-    assert not [child for child in psutil.Process().children(recursive=True) if "brief" in _deployment(child)]
+    assert not _components("brief")
+
+
+def _components(deployment: str) -> set[int]:
+    """The processes of all components of a deployment, whichever version."""
+    children = psutil.Process().children(recursive=True)
+    return {child.pid for child in children if _deployment(child) == deployment}
 
 
 def _deployment(process: psutil.Process) -> str:
