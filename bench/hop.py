@@ -29,8 +29,8 @@ from servelab import environment, protocols, start, strategy as strategies, supe
 from servelab.client import Client
 from servelab.errors import RequestFailed
 from servelab.graph import manifest
-from servelab.graph.gateway import Gateway
-from servelab.graph.live import Endpoint, Live
+from servelab.graph.gateway.gateway import Gateway
+from servelab.graph.gateway.live import Endpoint, Live
 from servelab.paths import ROOT, STRATEGIES
 from servelab.process import Process
 from servelab.strategy import PLACEHOLDERS

@@ -6,9 +6,10 @@ from typing import Any
 
 from servelab import environment, strategy as strategies
 from servelab.errors import ServelabError
-from servelab.graph import manifest, program, report
-from servelab.graph.manifest import Deployment
-from servelab.graph.program import Sources
+from servelab.graph import manifest
+from servelab.graph.manifest import Deployment, report
+from servelab.graph.runner import program
+from servelab.graph.runner.program import Sources
 from servelab.kubernetes import Api, Object, Reference, plain
 
 PORT = 8010
@@ -116,7 +117,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from servelab.graph import foreground  # on use: the other commands need neither server nor gRPC
+    from servelab.graph.runner import foreground  # on use: the other commands need neither server nor gRPC
 
     wanted, sources = _read(options.files), _sources(options)
     for deployment in wanted:

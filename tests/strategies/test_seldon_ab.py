@@ -10,8 +10,9 @@ import pytest
 import servelab
 import shared_models
 from servelab import strategy as strategies
-from servelab.graph import manifest, program
-from servelab.graph.program import Sources
+from servelab.graph import manifest
+from servelab.graph.runner import program
+from servelab.graph.runner.program import Sources
 from servelab.protocols.base import Request
 
 REQUESTS = 400

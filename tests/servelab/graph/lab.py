@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import psutil
 
 from servelab.graph import manifest
-from servelab.graph.control import Control
-from servelab.graph.deployment import Size
-from servelab.graph.gateway import Gateway
-from servelab.graph.health import Health
-from servelab.graph.program import Sources
-from servelab.graph.runner import Entry, Runner
+from servelab.graph.gateway.gateway import Gateway
+from servelab.graph.runner.control import Control
+from servelab.graph.runner.deployment import Size
+from servelab.graph.runner.health import Health
+from servelab.graph.runner.program import Sources
+from servelab.graph.runner.runner import Entry, Runner
 
 T = TypeVar("T")
 Raw = Mapping[str, Any]

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from servelab.graph import manifest
-from servelab.graph.gateway import Gateway
-from servelab.graph.live import Endpoint, Live
-from servelab.graph.ports import Port
+from servelab.graph.gateway.gateway import Gateway
+from servelab.graph.gateway.live import Endpoint, Live
+from servelab.graph.runner.ports import Port
 
 T = TypeVar("T")
 Answering = Callable[[web.Request, bytes], web.StreamResponse | Awaitable[web.StreamResponse]]

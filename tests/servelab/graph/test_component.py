@@ -11,11 +11,11 @@ import pytest
 
 import shared_models
 from servelab.errors import StartFailed
-from servelab.graph import health, program
-from servelab.graph.component import Component, Place
-from servelab.graph.health import BUSY, Health, Verdict
 from servelab.graph.manifest import Parameter, Unit
-from servelab.graph.program import Program, ProgramError, Sources
+from servelab.graph.runner import health, program
+from servelab.graph.runner.component import Component, Place
+from servelab.graph.runner.health import BUSY, Health, Verdict
+from servelab.graph.runner.program import Program, ProgramError, Sources
 from tests.servelab.graph.lab import BRISK, LATE, ODD_IMAGES, Loop, children, eventually, looping
 
 PARAMETERS = (Parameter("container_name", "iris", "STRING"), Parameter("run_name", "2", "STRING"))

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from servelab.errors import AddressError
-from servelab.graph import control, document
-from servelab.graph.local import is_loopback
+from servelab.graph.manifest import document
+from servelab.graph.runner import control
+from servelab.graph.runner.local import is_loopback
 from servelab.kubernetes import Api, KubernetesError, Reference
 from tests.servelab.graph.lab import IRIS, LATE, Lab, document as manifest, iris, laboratory, unit
 

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from aiohttp import web
 
-from servelab.graph import http_body, http_caller, http_reply, shadows
-from servelab.graph.gateway import Gateway
+from servelab.graph.gateway import http_body, http_caller, http_reply, shadows
+from servelab.graph.gateway.gateway import Gateway
 from tests.servelab.graph.serving import (
     INJECTING,
     JSON,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from servelab.graph import manifest
-from servelab.graph.live import Endpoint, Live
-from servelab.graph.metrics import BUCKETS, Histogram, Metrics
-from servelab.graph.registry import Registry
+from servelab.graph.gateway.live import Endpoint, Live
+from servelab.graph.gateway.metrics import BUCKETS, Histogram, Metrics
+from servelab.graph.gateway.registry import Registry
 from tests.servelab.graph.serving import deployment, node, predictor
 
 

@@ -13,11 +13,11 @@ import grpc
 import pytest
 from google.protobuf import json_format
 
-from servelab.graph import shadows
-from servelab.graph.grpc_caller import MAX_MESSAGE
-from servelab.graph.live import Endpoint
-from servelab.graph.ports import Port
+from servelab.graph.gateway import shadows
+from servelab.graph.gateway.grpc_caller import MAX_MESSAGE
+from servelab.graph.gateway.live import Endpoint
 from servelab.graph.proto.prediction_pb2 import Feedback, SeldonMessage
+from servelab.graph.runner.ports import Port
 from tests.servelab.graph.serving import INJECTING, Serving, deployment, node, predictor, serving
 
 Answering = Callable[[bytes, Any], Awaitable[bytes]]

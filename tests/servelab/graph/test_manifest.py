@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from servelab.graph import report
-from servelab.graph.manifest import Deployment, ManifestError, Parameter, parse, read
+from servelab.graph.manifest import Deployment, ManifestError, Parameter, parse, read, report
 from servelab.paths import ROOT
 
 SELDON = ROOT / "k8s" / "seldon"

@@ -10,8 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
 
-from servelab.graph import document
-from servelab.graph.manifest import ManifestError, read
+from servelab.graph.manifest import ManifestError, document, read
 
 
 def chain(link: str) -> str:

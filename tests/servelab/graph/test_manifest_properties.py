@@ -5,9 +5,8 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from servelab.graph import document
-from servelab.graph.fields import METHODS, TYPES
-from servelab.graph.manifest import ManifestError, parse
+from servelab.graph.manifest import ManifestError, document, parse
+from servelab.graph.manifest.fields import METHODS, TYPES
 from servelab.paths import ROOT
 
 FILES = sorted(ROOT.glob("k8s/seldon/*.yaml"))

@@ -13,7 +13,8 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from servelab.graph import foreground, manifest
+from servelab.graph import manifest
+from servelab.graph.runner import foreground
 from tests.servelab.graph.lab import IRIS, LATE, SEVEN, Lab, ab, document, eventually, iris, laboratory, unit
 
 

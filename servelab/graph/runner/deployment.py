@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from servelab.graph.component import Component, Place
-from servelab.graph.health import Health
-from servelab.graph.live import Endpoint
+from servelab.graph.gateway.live import Endpoint
 from servelab.graph.manifest import Deployment
-from servelab.graph.program import Program
+from servelab.graph.runner.component import Component, Place
+from servelab.graph.runner.health import Health
+from servelab.graph.runner.program import Program
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from servelab.contract import nearest
-from servelab.graph.fields import BUILT_IN, GONE, PREPACKAGED
-from servelab.graph.problem import Problem
+from servelab.graph.manifest.fields import BUILT_IN, GONE, PREPACKAGED
+from servelab.graph.manifest.problem import Problem
 
 TRUTHS = ("y", "yes", "t", "true", "on", "1", "n", "no", "f", "false", "off", "0")  # as distutils' strtobool
 Raw = Mapping[str, Any]

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from servelab.errors import ServelabError
-from servelab.graph import program
-from servelab.graph.deployment import Running, Size
-from servelab.graph.gateway import Gateway
-from servelab.graph.live import Live
+from servelab.graph.gateway.gateway import Gateway
+from servelab.graph.gateway.live import Live
 from servelab.graph.manifest import Deployment
-from servelab.graph.program import Program, Sources
+from servelab.graph.runner import program
+from servelab.graph.runner.deployment import Running, Size
+from servelab.graph.runner.program import Program, Sources
 
 State = Literal["Creating", "Available", "Failed"]
 Key = tuple[str, str]

@@ -6,7 +6,7 @@ What a graph is made of is written out; of a pod's other fields (affinity, volum
 from collections.abc import Mapping
 from typing import Any
 
-from servelab.graph.kinds import (
+from servelab.graph.manifest.kinds import (
     Anything,
     Either,
     Flag,
@@ -20,7 +20,7 @@ from servelab.graph.kinds import (
     Text,
     Whole,
 )
-from servelab.graph.problem import Problem
+from servelab.graph.manifest.problem import Problem
 
 API_VERSIONS = tuple(f"machinelearning.seldon.io/{version}" for version in ("v1", "v1alpha2", "v1alpha3"))
 TYPES = ("MODEL", "ROUTER", "COMBINER", "TRANSFORMER", "OUTPUT_TRANSFORMER", "UNKNOWN_TYPE")

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from servelab.graph import codec_json
-from servelab.graph.http_caller import PUID, Refused
+from servelab.graph.gateway.http_caller import PUID, Refused
 from servelab.graph.walk import Message, WalkError
 
 # executor/api/rest/middlewares.go of Seldon Core 1.17.1

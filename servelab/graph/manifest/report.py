@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from servelab.graph.manifest import Deployment, Predictor, Unit, read
-from servelab.graph.problem import ManifestError
+from servelab.graph.manifest.problem import ManifestError
 
 
 def check(files: Iterable[Path]) -> tuple[str, int]:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from servelab.graph import doc_page, http_reply, http_routes
-from servelab.graph.http_caller import HttpCaller
-from servelab.graph.http_routes import Asked, Handler
-from servelab.graph.live import Live
+from servelab.graph.gateway import doc_page, http_reply, http_routes
+from servelab.graph.gateway.http_caller import HttpCaller
+from servelab.graph.gateway.http_routes import Asked, Handler
+from servelab.graph.gateway.live import Live
+from servelab.graph.gateway.metrics import CONTENT_TYPE
+from servelab.graph.gateway.registry import Registry
 from servelab.graph.manifest import Predictor, Unit
-from servelab.graph.metrics import CONTENT_TYPE
-from servelab.graph.registry import Registry
 from servelab.graph.walk import Message
 
 CONNECT = 1.0  # seconds for a component to take a connection

@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from servelab.graph import http_reply
+from servelab.graph.gateway import http_reply
 
 MAX_BODY = 16 * 2**20  # bytes
 PATIENCE = 30.0  # seconds for a whole body

@@ -3,7 +3,7 @@
 The webhook is that of Seldon Core 1.17.1 (operator/apis/machinelearning.seldon.io/v1: defaults.go and
 seldondeployment_webhook.go). It lets pass what the executor then passes through without a word, answers with a panic
 or never reaches: an unknown type, a router without children, a RANDOM_ABTEST with three. Here these are errors.
-All functions take the document as `servelab.graph.fields.check` hands it on: known keys and right types, any missing.
+All functions take the document as `fields.check` hands it on: known keys and right types, any of them missing.
 """
 
 import re
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from servelab.contract import nearest
-from servelab.graph import rules
-from servelab.graph.fields import PREPACKAGED
-from servelab.graph.problem import SHOWN, Problem
+from servelab.graph.manifest import rules
+from servelab.graph.manifest.fields import PREPACKAGED
+from servelab.graph.manifest.problem import SHOWN, Problem
 
 Raw: TypeAlias = Mapping[str, Any]
 # Names become labels of DNS names: of a Service (RFC 1035, a letter first), of a container (RFC 1123).

@@ -11,12 +11,12 @@ from typing import Any
 
 from servelab import process, start, strategy as strategies, supervisor
 from servelab.errors import ServelabError, StartFailed
-from servelab.graph import health
-from servelab.graph.health import Health
-from servelab.graph.live import Endpoint
+from servelab.graph.gateway.live import Endpoint
 from servelab.graph.manifest import Unit
-from servelab.graph.ports import Port
-from servelab.graph.program import Program
+from servelab.graph.runner import health
+from servelab.graph.runner.health import Health
+from servelab.graph.runner.ports import Port
+from servelab.graph.runner.program import Program
 from servelab.process import Process
 
 GRACE = process.GRACE  # seconds for what is in flight in a component that is told to stop

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from servelab.contract import nearest
-from servelab.graph.problem import SHOWN, Problem
+from servelab.graph.manifest.problem import SHOWN, Problem
 
 INT32 = 2**31 - 1
 

@@ -14,10 +14,10 @@ from typing import TypeAlias
 import grpc
 
 from servelab.graph import codec_proto
-from servelab.graph.grpc_caller import MAX_MESSAGE, Channels, GrpcCaller, Refused, go_name
+from servelab.graph.gateway.grpc_caller import MAX_MESSAGE, Channels, GrpcCaller, Refused, go_name
+from servelab.graph.gateway.registry import Registry
+from servelab.graph.gateway.shadows import Shadows
 from servelab.graph.manifest import Predictor
-from servelab.graph.registry import Registry
-from servelab.graph.shadows import Shadows
 from servelab.graph.walk import Message, Walk, WalkError
 
 PUID = "seldon-puid"

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from servelab.graph import codec_json, http_body, http_reply, http_routes
-from servelab.graph.http_about import About
-from servelab.graph.http_caller import PUID, HttpCaller, Pool
-from servelab.graph.http_routes import Asked, Handler
+from servelab.graph import codec_json
+from servelab.graph.gateway import http_body, http_reply, http_routes
+from servelab.graph.gateway.http_about import About
+from servelab.graph.gateway.http_caller import PUID, HttpCaller, Pool
+from servelab.graph.gateway.http_routes import Asked, Handler
+from servelab.graph.gateway.registry import Registry
+from servelab.graph.gateway.shadows import Shadows
 from servelab.graph.manifest import Predictor
-from servelab.graph.registry import Registry
-from servelab.graph.shadows import Shadows
 from servelab.graph.walk import Message, Walk
 
 Way = Callable[[Walk, Message], Awaitable[Message]]

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 
 from aiohttp import web
 
-from servelab.graph import http_reply
-from servelab.graph.live import Live
+from servelab.graph.gateway import http_reply
+from servelab.graph.gateway.live import Live
 
 WITHOUT_DEPLOYMENT = ("ready", "live", "prometheus")
 

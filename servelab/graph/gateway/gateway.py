@@ -7,11 +7,11 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from servelab.graph.grpc_server import GrpcServer
-from servelab.graph.http_body import MAX_BODY
-from servelab.graph.http_server import HttpServer
-from servelab.graph.live import Live
-from servelab.graph.registry import Registry
+from servelab.graph.gateway.grpc_server import GrpcServer
+from servelab.graph.gateway.http_body import MAX_BODY
+from servelab.graph.gateway.http_server import HttpServer
+from servelab.graph.gateway.live import Live
+from servelab.graph.gateway.registry import Registry
 
 GRACE = 30.0  # seconds for the requests on their way when it stops
 IDLE = 65.0  # seconds for which an idle connection of a client is kept, the executor's

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from servelab.graph.live import Live
+from servelab.graph.gateway.live import Live
 from servelab.graph.manifest import Predictor
 
 AT_ONCE = 64  # on their way; more are dropped, so that a slow shadow does not gather requests without end

@@ -9,9 +9,9 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from servelab.graph.live import Endpoint, Live
+from servelab.graph.gateway.live import Endpoint, Live
+from servelab.graph.gateway.metrics import Metrics
 from servelab.graph.manifest import Predictor, Unit
-from servelab.graph.metrics import Metrics
 from servelab.graph.walk import Message, Method, WalkError
 
 PUID = "Seldon-Puid"

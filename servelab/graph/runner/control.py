@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from servelab.graph import document, http_body, manifest
-from servelab.graph.local import require_local
-from servelab.graph.manifest import Deployment, ManifestError
-from servelab.graph.program import ProgramError
-from servelab.graph.runner import Key, NothingToRollBack, Runner
-from servelab.graph.status import Refusal, as_list, as_object
+from servelab.graph import manifest
+from servelab.graph.gateway import http_body
+from servelab.graph.manifest import Deployment, ManifestError, document
+from servelab.graph.runner.local import require_local
+from servelab.graph.runner.program import ProgramError
+from servelab.graph.runner.runner import Key, NothingToRollBack, Runner
+from servelab.graph.runner.status import Refusal, as_list, as_object
 from servelab.kubernetes import APPLY, GROUP, MERGE, SERVER_SIDE
 
 ALL = f"/apis/{GROUP}/{{version:v1|v1alpha2|v1alpha3}}"

@@ -5,7 +5,7 @@ import urllib.parse
 
 from aiohttp import web
 
-from servelab.graph.status import Refusal
+from servelab.graph.runner.status import Refusal
 
 
 def require_local(request: web.Request) -> None:

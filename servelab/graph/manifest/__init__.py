@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from servelab.graph import admission, document, fields, notes
-from servelab.graph.problem import ManifestError, Problem
+from servelab.graph.manifest import admission, document, fields, notes
+from servelab.graph.manifest.problem import ManifestError, Problem
 
 __all__ = ["Deployment", "ManifestError", "Parameter", "Predictor", "Problem", "Unit", "parse", "read"]
 

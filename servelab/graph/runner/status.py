@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from servelab.graph.runner import Entry
+from servelab.graph.runner.runner import Entry
 from servelab.kubernetes import GROUP, KIND
 
 

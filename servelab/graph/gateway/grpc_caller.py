@@ -7,10 +7,10 @@ from weakref import WeakKeyDictionary
 
 import grpc
 
-from servelab.graph.http_caller import RESTART
-from servelab.graph.live import Live
+from servelab.graph.gateway.http_caller import RESTART
+from servelab.graph.gateway.live import Live
+from servelab.graph.gateway.metrics import Metrics
 from servelab.graph.manifest import Predictor, Unit
-from servelab.graph.metrics import Metrics
 from servelab.graph.walk import Message, Method, WalkError
 
 MAX_MESSAGE = 16 * 2**20  # bytes

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from servelab.graph.live import Live
-from servelab.graph.metrics import Metrics
+from servelab.graph.gateway.live import Live
+from servelab.graph.gateway.metrics import Metrics
 
 SHOWN = 20  # of the deployments in an error; gRPC sends at most 8 KiB of words
 

@@ -11,12 +11,12 @@ from typing import TypeAlias
 
 from servelab import environment, start, strategy as strategies
 from servelab.errors import StartFailed
-from servelab.graph.control import Control
-from servelab.graph.deployment import Size
-from servelab.graph.gateway import Gateway
+from servelab.graph.gateway.gateway import Gateway
 from servelab.graph.manifest import Deployment
-from servelab.graph.program import Sources
-from servelab.graph.runner import Entry, Runner
+from servelab.graph.runner.control import Control
+from servelab.graph.runner.deployment import Size
+from servelab.graph.runner.program import Sources
+from servelab.graph.runner.runner import Entry, Runner
 
 INTERRUPTED = 130  # the exit status of a program that SIGINT ended, as shells count
 Address: TypeAlias = "tuple[str, int, int | None]"

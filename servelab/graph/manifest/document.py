@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from servelab.contract import nearest
-from servelab.graph.problem import ManifestError, Problem
+from servelab.graph.manifest.problem import ManifestError, Problem
 
 # An API server takes more, 3 MiB; a manifest has a few thousand, and this many take two seconds to read.
 MOST_BYTES = 1 << 18

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from servelab.graph import rules
+from servelab.graph.manifest import rules
 
 Raw = Mapping[str, Any]
 # Fields that say how Kubernetes is to run a pod, and what Seldon is to do beside it.

@@ -1,0 +1,1 @@
+"""Runs deployments: their component processes, applies and rollbacks, the control API, the command itself."""
