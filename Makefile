@@ -24,10 +24,10 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
 	@for folder in strategies/*/; do \
 	  name=$$(basename "$$folder"); title=$$(sed -n 's/^title = "\(.*\)"/\1/p' "$${folder}strategy.toml"); \
-	  printf '  make %-22s %s\n' "serve-$$name" "serve with $$title (MODEL, VERSION, PORT, HOST, WORKERS)" \
-	    "test-$$name" "check $$title by real requests (MODEL, VERSION, WORKERS)" \
-	    "image-$$name" "build the container image of $$title" \
-	    "lock-$$name" "lock the packages of $$title anew"; \
+	  printf '  make %-22s %s\n' "serve-$$name" "serve: $$title (MODEL, VERSION, PORT, HOST, WORKERS)" \
+	    "test-$$name" "check $$title by real requests (MODEL, VERSION, WORKERS)"; \
+	  test ! -f "$${folder}Dockerfile" || printf '  make %-22s %s\n' "image-$$name" "build the container image of $$title"; \
+	  test ! -f "$${folder}requirements.in" || printf '  make %-22s %s\n' "lock-$$name" "lock the packages of $$title anew"; \
 	  test ! -f "$${folder}ui.py" || printf '  make %-22s %s\n' "$$name-ui" "browse what $$title keeps (PORT)"; done
 
 bench: $(VENV)/.bench  ## compare web frameworks on MNIST, a screening (MODEL=iris, STRATEGIES="flask mlflow"); BOOTS=8 decides
@@ -107,7 +107,7 @@ pipeline-run-v1: $(VENV)/.bench  ## run the Argo workflow of KFP 1.8 on this mac
 	@$(RUN)/python pipelines/v1/run.py $(if $(MODEL),--model '$(MODEL)') $(if $(RUNNER),--runner '$(RUNNER)') \
 	  $(if $(VERSION),-p 'version=$(VERSION)') $(if $(SABOTAGE),-p label_noise=1) $(if $(ANSWERS),-p 'answers=$(ANSWERS)')
 
-pipeline-upload: $(VENV)/.bench  ## upload the pipeline that a KFP server takes (KFP_HOST, NAME; token in $$KFP_TOKEN)
+pipeline-upload: $(VENV)/.bench  ## upload the pipeline that a KFP server takes (KFP_HOST, NAME; KFP_TOKEN)
 	@$(RUN)/python -m pipelines.upload '$(KFP_HOST)' $(if $(NAME),--name '$(NAME)')
 
 k8s-up: $(VENV)/.bench  ## Kubernetes with Seldon Core on this machine, by minikube (DRY=1 prints the commands)
@@ -130,6 +130,7 @@ test-%: $(VENV)/.bench
 	@$(RUN)/servelab conformance $* $(OPTIONS) $(if $(WORKERS),--workers $(WORKERS))
 
 image-%: $(VENV)/.bench
+	@test -f strategies/$*/Dockerfile || { echo "strategies/$* has no image of its own: expected strategies/$*/Dockerfile" >&2; exit 2; }
 	@$(RUN)/servelab image $*
 
 %-ui: $(VENV)/.bench
@@ -137,7 +138,7 @@ image-%: $(VENV)/.bench
 	@python="$$($(RUN)/servelab env $*)" && cd strategies/$* && exec "$$python" ui.py
 
 lock-%: $(VENV)/.bench
-	@test -d strategies/$* || { echo "no strategy $*: expected the folder strategies/$*" >&2; exit 2; }
+	@test -f strategies/$*/requirements.in || { echo "nothing to lock: expected strategies/$*/requirements.in" >&2; exit 2; }
 	cd strategies/$* && ../../$(LOCK) requirements.in --output-file requirements.txt
 
 # The toolkit's own environment: made by Python's venv and pip's uv, or by a uv that is already there.

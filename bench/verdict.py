@@ -146,7 +146,8 @@ def seen(family: Sequence[Verdict]) -> str:
     units = f"{worst.units} {worst.unit}{'s' * (worst.units != 1)}{' (screening)' * worst.screening}"
     if math.isinf(worst.mde):
         comparisons = "1 comparison takes" if len(family) == 1 else f"{len(family)} comparisons take"
-        return f"{figure}: {units} cannot show a difference: {comparisons} {fewest_units(LEVEL / len(family))} or more"
+        fewest = fewest_units(LEVEL / len(family))
+        return f"{figure}: {units} cannot show a difference: {comparisons} {fewest} or more: BOOTS={fewest}"
     least = f"{worst.mde:.0%}" if worst.mde >= 0.0995 else f"{worst.mde:.1%}"  # 5.0%: of interest, 5.4%: seen
     return f"{figure}: differences from {least} on are found 4 times in 5 by {units}"
 

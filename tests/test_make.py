@@ -24,7 +24,10 @@ def test_help_lists_every_target_with_one_line() -> None:
     listed = re.findall(r"^  make (\S+) +\S", done.stdout, re.MULTILINE)
     targets = re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(targets) <= set(listed)
-    assert {f"{verb}-{name}" for verb in ("serve", "test", "image", "lock") for name in discover()} <= set(listed)
+    assert {f"{verb}-{name}" for verb in ("serve", "test") for name in discover()} <= set(listed)
+    for verb, file in {"image": "Dockerfile", "lock": "requirements.in"}.items():
+        having = {f"{verb}-{name}" for name, who in discover().items() if (who.folder / file).exists()}
+        assert having == {each for each in listed if each.startswith(f"{verb}-")}
     assert len(listed) == len(set(listed)) == len(done.stdout.splitlines())
 
 

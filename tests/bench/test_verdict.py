@@ -49,7 +49,7 @@ def test_too_many_arms_for_the_boots_are_told_so() -> None:
     arms = {str(level): arm(level) for level in (1, 2, 4, 8, 16)}
     found = verdicts(arms)
     assert {each.word for each in found} == {"not distinguishable"}
-    assert verdict.seen(found) == "CPU: 8 boots cannot show a difference: 10 comparisons take 9 or more"
+    assert verdict.seen(found) == "CPU: 8 boots cannot show a difference: 10 comparisons take 9 or more: BOOTS=9"
 
 
 @settings(deadline=None, max_examples=30)
@@ -162,7 +162,8 @@ def test_lines_show_the_first_arm_as_base_the_groups_and_what_could_be_seen() ->
 def test_a_screening_says_so() -> None:
     found = verdicts({"a": arm(1, JITTER[:5]), "b": arm(2, JITTER[:5])})
     assert str(found[0]).endswith(", p 0.062: not distinguishable, screening")
-    assert verdict.seen(found) == "CPU: 5 rounds (screening) cannot show a difference: 1 comparison takes 6 or more"
+    expected = "CPU: 5 rounds (screening) cannot show a difference: 1 comparison takes 6 or more: BOOTS=6"
+    assert verdict.seen(found) == expected
 
 
 def test_what_is_seen_is_never_below_the_smallest_effect_of_interest() -> None:
