@@ -9,36 +9,21 @@ of the plain program's. CPU times of processes are compared, so that other work 
 """
 
 import argparse
-import asyncio
-import contextlib
-import json
-import os
 import sys
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import shared_models
-from bench.errors import BenchError
+from bench.hop_programs import client, running
 from bench.resources import Spent, cpu_between, cpu_ns, family
-from servelab import environment, protocols, start, strategy as strategies, supervisor
-from servelab.client import Client
-from servelab.errors import RequestFailed
-from servelab.graph import manifest
-from servelab.graph.gateway.gateway import Gateway
-from servelab.graph.gateway.live import Endpoint, Live
-from servelab.paths import ROOT, STRATEGIES
+from servelab import protocols
 from servelab.process import Process
-from servelab.strategy import PLACEHOLDERS
 
 HOPS = 3  # calls to components in each request: transformer, router, one model
-READY = 60.0  # seconds for a program to answer
 BARS = {"of the component's": 1.0, "of the plain program's": 0.5}
-UNITS = ("transformer", "router", "model-a", "model-b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=6, help="of each of the two programs")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each round")
     parser.add_argument("--connections", type=int, default=8, help="requests at once")
-    parser.add_argument("--serve-gateway", nargs=5, metavar="PORT", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
-    if asked.serve_gateway:
-        asyncio.run(_serve_gateway(*map(int, asked.serve_gateway)))
-        return 0
     model = shared_models.load(asked.model)
     with running(model) as (components, programs):
         return report(_measure(model, components, programs, asked))
@@ -80,79 +61,6 @@ def report(rounds: dict[str, list[Round]]) -> int:
         verdict = "holds" if ratio <= BARS[name] else "DOES NOT HOLD"
         print(f"a hop of the gateway is {ratio:.2f} {name}; at most {BARS[name]:g}: {verdict}")
     return 0 if all(ratio <= BARS[name] for name, ratio in ratios.items()) else 1
-
-
-@contextlib.contextmanager
-def running(model: shared_models.Model) -> Iterator[tuple[list[Process], dict[str, tuple[Process, int]]]]:
-    """The components, and the programs in front of them with their ports; all answer when this begins."""
-    ports = {name: start.usable_port("127.0.0.1", 0) for name in UNITS}
-    with contextlib.ExitStack() as stack:
-
-        def run(name: str, job: Mapping[str, Any]) -> Process:
-            process = Process({**job, "stop": "main", "grace": 5.0, "log": str(start.log_file(f"hop-{name}"))})
-            stack.callback(process.stop)
-            return process
-
-        components = [run(name, _component(name, model, port)) for name, port in ports.items()]
-        programs = {}
-        for name, job in (("gateway", _gateway), ("FastAPI and HTTPX", _plain)):
-            port = start.usable_port("127.0.0.1", 0)
-            programs[name] = (run(name.partition(" ")[0].lower(), job(port, list(ports.values()))), port)
-        for process, port in programs.values():
-            _wait(process, model, port)
-        yield components, programs
-
-
-def _component(name: str, model: shared_models.Model, port: int) -> dict[str, Any]:
-    one, *others = shared_models.available()[model.name]
-    loaded = {"container_name": model.name, "run_name": one}
-    class_name, settings = {
-        "transformer": ("InputTransformer", loaded),
-        "router": ("Router", {"n_branches": "2"}),
-        "model-a": ("ModelInfer", loaded),
-        "model-b": ("ModelInfer", {**loaded, "run_name": others[0] if others else one}),
-    }[name]
-    values = dict.fromkeys(PLACEHOLDERS, "") | {"address": f"127.0.0.1:{port}", "workers": 1}
-    job = start.venv_job(strategies.load("seldon"), values)
-    parameters = [{"name": key, "value": value, "type": "STRING"} for key, value in settings.items()]
-    job["env"] |= {
-        "MODEL_NAME": class_name,
-        "PREDICTIVE_UNIT_ID": name,
-        "PREDICTIVE_UNIT_IMAGE": f"{name}:1",
-        "PREDICTIVE_UNIT_PARAMETERS": json.dumps(parameters),
-        supervisor.COOKIE: uuid.uuid4().hex,
-    }
-    return job
-
-
-def _gateway(port: int, components: list[int]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.hop", "--serve-gateway", str(port), *map(str, components)]
-    return {"command": command, "cwd": str(ROOT), "env": {**os.environ, supervisor.COOKIE: uuid.uuid4().hex}}
-
-
-def _plain(port: int, components: list[int]) -> dict[str, Any]:
-    folder = STRATEGIES / "seldon-ab"
-    env = environment.Environment(folder.name, folder / "requirements.txt")
-    env.ensure()
-    command = [str(env.bin / "python"), "quickstart.py", str(port), *(f"http://127.0.0.1:{at}" for at in components)]
-    return {"command": command, "cwd": str(folder), "env": {**env.variables(), supervisor.COOKIE: uuid.uuid4().hex}}
-
-
-def _wait(process: Process, model: shared_models.Model, port: int) -> None:
-    deadline = time.monotonic() + READY
-    while True:
-        try:
-            with _client(model, port) as client:
-                client.predict(model.golden().inputs[:1])
-                return
-        except RequestFailed as error:
-            if time.monotonic() > deadline or process.exited() is not None:
-                raise BenchError(f"expected an answer from port {port}; {error}. {process.tail()}") from None
-            time.sleep(0.2)
-
-
-def _client(model: shared_models.Model, port: int) -> Client:
-    return Client(f"http://127.0.0.1:{port}", "seldon", model)
 
 
 def _measure(
@@ -186,39 +94,14 @@ def _load(model: shared_models.Model, port: int, seconds: float, connections: in
 
     def ask(_: int) -> int:
         answered = 0
-        with _client(model, port) as client:
+        with client(model, port) as asking:
             while time.monotonic() < end:
-                client.send(request)
+                asking.send(request)
                 answered += 1
         return answered
 
     with ThreadPoolExecutor(connections) as pool:
         return sum(pool.map(ask, range(connections)))
-
-
-async def _serve_gateway(port: int, *components: int) -> None:
-    containers = [{"name": name, "image": f"{name}:1"} for name in UNITS]
-    models = [{"name": name, "type": "MODEL"} for name in UNITS[2:]]
-    router = {"name": "router", "type": "ROUTER", "children": models}
-    predictor = {
-        "name": "default",
-        "graph": {"name": "transformer", "type": "TRANSFORMER", "children": [router]},
-        "componentSpecs": [{"spec": {"containers": containers}}],
-        "svcOrchSpec": {"env": [{"name": "SELDON_ENABLE_ROUTING_INJECTION", "value": "true"}]},
-    }
-    deployment = manifest.parse(
-        {
-            "apiVersion": "machinelearning.seldon.io/v1",
-            "kind": "SeldonDeployment",
-            "metadata": {"name": "hop", "namespace": "bench"},
-            "spec": {"predictors": [predictor]},
-        }
-    )
-    endpoints = {("default", name): Endpoint(("127.0.0.1", at)) for name, at in zip(UNITS, components, strict=True)}
-    gateway = Gateway()
-    gateway.put(Live(deployment, endpoints))
-    await gateway.start("127.0.0.1", port)
-    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -170,8 +170,9 @@ def line(asked: Probe, found: Found) -> str:
     """One line of what was found."""
     load = f"{asked.concurrency} clients" if asked.concurrency else f"{asked.rate:g}/s"
     times = ", ".join(f"{name} {_ms(found.service[name])}" for name in ("p50", "p95", "p99"))
-    verdict = f"UNFIT: {'; '.join(found.unfit)}" if found.unfit else f"{found.compared} answers right, no errors"
-    return f"{asked.url} at {load}: service time {times}; {found.requests} requests, {verdict}"
+    right = f"{found.requests} requests without an error; {found.compared} answers checked, all right"
+    verdict = f"{found.requests} requests, UNFIT: {'; '.join(found.unfit)}" if found.unfit else right
+    return f"{asked.url} at {load}: service time {times}; {verdict}"
 
 
 def _ms(value: float | None) -> str:

@@ -14,11 +14,14 @@ import psutil
 from servelab import environment
 from servelab.errors import ServelabError
 from servelab.paths import home
-from servelab.strategy import load, names
+from servelab.strategy import Strategy, load, names
 
 GIB = 2**30
 NEEDED_MEMORY = 2 * GIB  # two servers, the load engine and a browser
 NEEDED_DISK = 3 * GIB  # the toolkit's environment, one per strategy, and uv's cache
+ON_A_CLUSTER = 2  # the tier of strategies that a Kubernetes cluster serves
+CLUSTER_PROGRAMS = ("kubectl", "minikube", "helm")
+COMPONENTS = "seldon"  # the strategy whose environment the graph runner's components run in
 SECONDS = 10  # what an outside program has to answer
 
 
@@ -108,21 +111,42 @@ def _cluster() -> Finding:
     version = _answer("kubectl", "version", "--output=json", "--request-timeout=5s")
     answers = version is not None and "serverVersion" in version
     return Finding("Kubernetes cluster, for k8s/", answers, "answers" if answers else "none answers",
-                   "start minikube, or set KUBECONFIG", optional=True)  # fmt: skip
+                   "make one with: make k8s-up; or set KUBECONFIG", optional=True)  # fmt: skip
 
 
 def _strategy(name: str) -> Finding:
     try:
         strategy = load(name)
-        env = environment.of(strategy)
-        env.ready()
+        needs, remedy = _programs() if strategy.tier == ON_A_CLUSTER else (_environments(strategy), "")
     except ServelabError as error:  # one broken folder must not hide what is wrong with the machine
         return Finding(f"strategy {name}", False, "broken", str(error))
     free = port_is_free(strategy.port)
-    port, built = "free" if free else "in use", "ready" if env.ready() else "not yet built"
-    found = f"port {strategy.port} {port}, environment {built}"
-    remedy = f"stop the program on port {strategy.port}, or serve it with PORT=..."
-    return Finding(f"strategy {strategy.name}", free, found, remedy, optional=True)
+    found = f"port {strategy.port} {'free' if free else 'in use'}, {needs}"
+    if not free:
+        remedy = f"stop the program on port {strategy.port}, or serve it with PORT=..."
+    return Finding(f"strategy {strategy.name}", not remedy, found, remedy, optional=True)
+
+
+def _environments(strategy: Strategy) -> str:
+    """How far its environment is, or those of its parts; a first start builds what is missing."""
+    if strategy.requirements.exists():
+        return _built("environment", environment.of(strategy))
+    parts = [environment.of(load(COMPONENTS))]
+    if strategy.family == "pipeline":
+        parts.append(environment.pipeline("v2"))
+    return ", ".join(_built(f"environment of {part.name}", part) for part in parts)
+
+
+def _built(what: str, env: environment.Environment) -> str:
+    return f"{what} {'ready' if env.ready() else 'not yet built'}"
+
+
+def _programs() -> tuple[str, str]:
+    """What a strategy on a cluster needs of this machine, and how to get it."""
+    missing = [program for program in CLUSTER_PROGRAMS if shutil.which(program) is None]
+    if missing:
+        return f"{', '.join(missing)} not on PATH", "install them, as k8s/README.md says, then: make k8s-up"
+    return f"{', '.join(CLUSTER_PROGRAMS)} on PATH; its cluster: make k8s-up", ""
 
 
 def port_is_free(port: int) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from servelab.client import parse_url
-from servelab.errors import ServelabError
+from servelab.errors import AddressError, ServelabError
 
 Object = Mapping[str, Any]
 GROUP: Final = "machinelearning.seldon.io"
@@ -83,7 +83,10 @@ class Api:
     timeout: float = 60.0
 
     def __post_init__(self) -> None:
-        parse_url(self.url)
+        try:
+            parse_url(self.url)
+        except AddressError:
+            raise AddressError(f"expected a URL such as http://127.0.0.1:8010; found {self.url!r}") from None
 
     @classmethod
     def of_pod(cls) -> "Api":
@@ -91,7 +94,7 @@ class Api:
         host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
         if not host:
             raise KubernetesError(
-                "expected --api URL outside of a cluster: http://127.0.0.1:8010 of `servelab graph run`, "
+                "expected --api URL outside of a cluster: http://127.0.0.1:8010 of `.venv/bin/servelab graph run`, "
                 "or http://127.0.0.1:8001 of `kubectl proxy`"
             )
         host = f"[{host}]" if ":" in host else host
@@ -191,7 +194,7 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             raise KubernetesError(
                 f"{self.url} gave no answer to {method} {path} ({error or type(error).__name__}); is it running? "
-                "A graph runner is started by `servelab graph run`, the door to a cluster by `kubectl proxy`"
+                "Start a graph runner by `.venv/bin/servelab graph run`, the door to a cluster by `kubectl proxy`"
             ) from None
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:

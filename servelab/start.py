@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from servelab.process import GRACE
 from servelab.server import Server
 from servelab.strategy import Strategy
 
+SHOWN = 20  # lines of a failed prepare command
 _count = itertools.count()
 
 
@@ -99,12 +101,17 @@ def _image_job(strategy: Strategy, values: dict[str, Any]) -> dict[str, Any]:
 def _prepare(strategy: Strategy, values: dict[str, Any], variables: dict[str, str]) -> None:
     Path(values["state"]).mkdir(parents=True, exist_ok=True)
     variables |= {key: text.format_map(values) for key, text in strategy.env.items()}
-    done = subprocess.run(strategy.filled(strategy.prepare, values), cwd=strategy.folder, env=variables,
-                          capture_output=True, text=True, check=False)  # fmt: skip
-    if done.returncode:
-        raise StartFailed(
-            f"{strategy.name}: its prepare command exited {done.returncode}:\n{done.stderr.strip()[-2000:]}"
-        )
+    last: deque[str] = deque(maxlen=SHOWN)
+    with subprocess.Popen(strategy.filled(strategy.prepare, values), cwd=strategy.folder, env=variables,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:  # fmt: skip
+        for line in running.stderr or ():
+            if line.endswith(" ...\n"):  # what it begins and takes long
+                print(line, end="", file=sys.stderr, flush=True)
+            else:  # for a failure
+                last.append(line)
+    if running.returncode:
+        why = "".join(last).strip()
+        raise StartFailed(f"{strategy.name}: its prepare command exited {running.returncode}:\n{why}")
 
 
 def _check(strategy: Strategy, model: shared_models.Model, workers: int) -> None:

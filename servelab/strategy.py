@@ -136,6 +136,11 @@ def _parse(folder: Path) -> Strategy:
         raise StrategyError(f"{file}: port = {strategy.port} must be 1024 to 65535 and not {FORBIDDEN_PORT}")
     if not strategy.command:
         raise StrategyError(f"{file}: command is empty; give the program and its arguments as a list")
+    if len(strategy.versions) == 1:
+        raise StrategyError(
+            f"{file}: versions = {list(strategy.versions)} must be two or more, those that its answers are drawn from; "
+            "leave it out for a strategy of one version"
+        )
     for key, words in {"command": strategy.command, "quickstart": strategy.quickstart, "prepare": strategy.prepare,
                        "env": tuple(strategy.env.values())}.items():  # fmt: skip
         _check_placeholders(file, key, words)

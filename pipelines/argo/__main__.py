@@ -157,8 +157,8 @@ def _cluster(workflow: Workflow, options: argparse.Namespace) -> resource.Cluste
     if options.kubectl:
         return Kubectl(options.kubectl, options.namespace or "")
     if any(isinstance(each.body, Resource) for each in workflow.templates.values()):
-        raise ArgoError("the workflow has resource steps; expected --runner http://127.0.0.1:8010 (of `servelab graph "
-                        "run`) or --kubectl (for a cluster)")  # fmt: skip
+        raise ArgoError("the workflow has resource steps; expected --runner http://127.0.0.1:8010 (of "
+                        "`.venv/bin/servelab graph run`) or --kubectl (for a cluster)")  # fmt: skip
     return None
 
 

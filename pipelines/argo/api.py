@@ -25,6 +25,8 @@ PATCHES = {
 }
 SERVER_SIDE = "application/apply-patch+yaml"
 MISSING = 404
+# Whatever http_proxy says: a runner and kubectl proxy are on this machine.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Api:
         headers = {"Accept": "application/json", "Content-Type": kind}
         request = urllib.request.Request(self.url.rstrip("/") + path, data, headers, method=method)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - http(s), by the command line
+            with DIRECT.open(request, timeout=TIMEOUT) as answer:
                 found = json.loads(answer.read())
         except urllib.error.HTTPError as error:
             if error.code == MISSING and missing:

@@ -180,7 +180,8 @@ class Engine:
         try:
             condition = scope.fill(task.when, values)
             if not when.holds(condition):
-                node.end(Phase.SKIPPED, f"when {condition}")
+                bare = condition.replace('"', "")
+                node.end(Phase.SKIPPED, f"not ({bare})")
                 return Results()
             parameters = {name: scope.fill(value, values) for name, value in (task.parameters or {}).items()}
             artifacts = {name: _file(source, files) for name, source in (task.artifacts or {}).items()}

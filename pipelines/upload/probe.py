@@ -20,7 +20,7 @@ class NoServer(Exception):
 def generation(host: str) -> str:
     """``v1`` or ``v2``. NoServer when nothing, something else, or something that wants a login answers."""
     if not host.startswith(("http://", "https://")):
-        raise NoServer(f"expected the address of a server; found {host or 'none'}. "
+        raise NoServer(f"expected http://... of a KFP server; found {host or 'none'}. "
                        "Type: make pipeline-upload KFP_HOST=http://127.0.0.1:8080")  # fmt: skip
     for name, path in PATHS.items():
         if _answers(host.rstrip("/") + path):

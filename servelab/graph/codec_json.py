@@ -13,6 +13,7 @@ from servelab.graph.proto.prediction_pb2 import Feedback
 from servelab.graph.walk import Message, WalkError
 from servelab.protocols.base import excerpt
 
+KEYS = 1000  # of an object in a feedback: protobuf reads its maps slowly, and no graph has as many nodes
 LEVELS = 254  # that orjson writes (https://github.com/ijl/orjson#serialize); it reads 1024
 # What Go's json.HTMLEscape replaces, wherever it stands.
 _ESCAPED = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "<>&\u2028\u2029")
@@ -69,7 +70,8 @@ def with_routing(message: Message, routing: Mapping[str, int]) -> Message:
 def feedback_routing(feedback: Message) -> Mapping[str, int]:
     """``response.meta.routing``; empty for what is no Feedback, also by an unknown field (so is the executor).
 
-    Of a list only the first item is looked at: reading all rows as protobuf would stop the gateway for seconds.
+    Of a list only the first item is looked at: reading all rows as protobuf would stop the gateway for seconds. Raises
+    WalkError for an object of more than KEYS keys, which would, too.
     """
     try:
         parsed = json_format.ParseDict(_outline(orjson.loads(feedback.body)), Feedback())
@@ -81,6 +83,8 @@ def feedback_routing(feedback: Message) -> Mapping[str, int]:
 def _outline(value: Any) -> Any:
     """A feedback without most of what may be large in it."""
     if isinstance(value, dict):
+        if len(value) > KEYS:
+            raise WalkError(f"expected at most {KEYS} keys in an object of a feedback; found {len(value)}", client=True)
         return {key: _outline(item) for key, item in value.items() if key not in ("tags", "jsonData")}
     return [_outline(item) for item in value[:1]] if isinstance(value, list) else value
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from servelab import environment, strategy as strategies
+from servelab.contract import nearest
 from servelab.errors import ServelabError
 from servelab.graph import manifest
 from servelab.graph.manifest import Deployment, report
@@ -152,7 +153,7 @@ def _status(options: argparse.Namespace) -> int:
     spaces = (options.namespace,) if options.namespace else ()
     found = [each for each in api.list() if not spaces or each["metadata"]["namespace"] in spaces]
     if not found:
-        print(f"nothing is applied at {options.runner}; apply a graph with: servelab graph apply FILE")
+        print(f"nothing is applied at {options.runner}; apply a graph with: .venv/bin/servelab graph apply FILE")
     return max((_tell(each) for each in found), default=0)
 
 
@@ -176,6 +177,10 @@ def _reference(options: argparse.Namespace, api: Api) -> Reference:
     if not namespace:
         all_of_them = [each["metadata"] for each in api.list()]
         spaces = [metadata["namespace"] for metadata in all_of_them if metadata["name"] == options.name]
+        if not spaces:
+            names = sorted({metadata["name"] for metadata in all_of_them})
+            there = ", ".join(names) or "none"
+            raise ServelabError(f"no deployment {options.name!r}{nearest(options.name, names)}; there is: {there}")
         namespace = spaces[0] if len(spaces) == 1 else "default"
     return Reference(namespace, options.name)
 

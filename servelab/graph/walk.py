@@ -88,7 +88,7 @@ class Walk:
         """The answer of the root to a feedback, which every unit that took part hears: the children first."""
         root = self.predictor.graph
         routing = self.codec.feedback_routing(message) if root.children else {}
-        return await self._feedback(root, message, routing)
+        return await self._feedback(root, message, _took_part(root, routing))
 
     async def _predict(self, unit: Unit, message: Message, read: bool) -> Message:
         """``read``: somebody reads the answer's routing. Nobody reads that of a child whose parent overwrites it."""
@@ -127,21 +127,28 @@ class Walk:
             return 0 if self.random() < ratio_a(unit) else 1
         return ALL
 
-    async def _feedback(self, unit: Unit, message: Message, routing: Mapping[str, int]) -> Message:
-        if unit.children:
-            if unit.name not in routing and _draws(unit):
-                raise WalkError(
-                    f"{unit.name}: expected response.meta.routing to say which of its {len(unit.children)} children "
-                    "answered; found none, or a key that Seldon's Feedback does not have. Send back the whole response "
-                    f"to the prediction, of a graph that sets {ROUTING_INJECTION} in svcOrchSpec.env",
-                    client=True,
-                )
-            route = routing.get(unit.name, ALL)
-            children = () if route == NONE else _chosen(unit, route, client=True)
-            await _all([self._feedback(child, message, routing) for child in children])
+    async def _feedback(self, unit: Unit, message: Message, children: Mapping[str, Sequence[Unit]]) -> Message:
+        await _all([self._feedback(child, message, children) for child in children[unit.name]])
         if unit.type in ("MODEL", "ROUTER") or "SEND_FEEDBACK" in unit.methods:
             return await self.call(unit, Method.SEND_FEEDBACK, message)
         return message
+
+
+def _took_part(unit: Unit, routing: Mapping[str, int]) -> dict[str, Sequence[Unit]]:
+    """By the names of the units that took part, their children that did. Raises WalkError: before any is credited."""
+    route = routing.get(unit.name, ALL)
+    if unit.children and unit.name not in routing and _draws(unit):
+        raise WalkError(
+            f"{unit.name}: expected response.meta.routing to say which of its {len(unit.children)} children "
+            "answered; found none, or a key that Seldon's Feedback does not have. Send back the whole response "
+            f"to the prediction, of a graph that sets {ROUTING_INJECTION} in svcOrchSpec.env",
+            client=True,
+        )
+    children = _chosen(unit, route, client=True) if unit.children and route != NONE else ()
+    found: dict[str, Sequence[Unit]] = {unit.name: children}
+    for child in children:
+        found |= _took_part(child, routing)
+    return found
 
 
 def ratio_a(unit: Unit) -> float:

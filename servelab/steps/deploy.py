@@ -116,7 +116,7 @@ def rollback(options: argparse.Namespace) -> int:
     """Back to what was there before; where nothing was, the deployment is taken away."""
     where = Reference(options.namespace, options.name)
     if (options.status or "").lower() in SUCCESS:
-        print(f"{where}: the pipeline succeeded, nothing to roll back")
+        print(f"{where}: nothing to roll back")
     elif not options.previous.exists():
         print(f"{where}: nothing was applied, nothing to roll back")
     elif document := files.read(options.previous, "what apply or previous wrote"):

@@ -33,6 +33,8 @@ def main() -> None:
     if _made_from(options.file) != key:
         name = model.name.lower().replace("_", "-").replace(".", "-")
         store = options.file.parent / "store"
+        what = f"{model.name} version {model.version}"
+        print(f"kfp: running the pipeline once for {what} ...", file=sys.stderr, flush=True)
         # A brought model passes the gate whatever its card says: whoever brings it has judged it.
         brought = ["--minimum", "0"] if "/" in options.model else []
         _run("--name", name, "--model", options.model, "--version", model.version, "--store", str(store), *brought)
@@ -63,7 +65,7 @@ def _run(*arguments: str) -> None:
     command = [python.stdout.strip(), str(PIPELINE / "run.py"), "--seconds", SECONDS, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        sys.exit(f"the pipeline promoted nothing: {done.stdout[-1500:]}")
+        sys.exit(done.stdout.rstrip().rpartition("\n")[2] or "the pipeline did not run")  # its last line says why
 
 
 def _write(file: Path, document: dict[str, dict[str, object]], key: str) -> None:

@@ -8,7 +8,6 @@ parameters, MODEL and MODEL_VERSION choose among the shared models, as they do f
 """
 
 import atexit
-import contextlib
 import difflib
 import importlib.util
 import json
@@ -21,15 +20,21 @@ from types import ModuleType
 from typing import Any
 
 from guard import guard
+from gunicorn.errors import AppImportError  # type: ignore[import-untyped]
 from seldon_core.flask_utils import SeldonMicroserviceException  # type: ignore[import-untyped]
 from seldon_core.microservice import PARAMETERS_ENV_NAME, parse_parameters  # type: ignore[import-untyped]
+
+from shared_models import ModelError
 
 HERE = Path(__file__).parent
 DEFAULT = "ModelInfer"
 
 
-class ComponentError(Exception):
-    """No such component, or not these parameters; the message says what was expected and what was found."""
+class ComponentError(AppImportError):  # type: ignore[misc]
+    """No such component, or not these parameters; the message says what was expected and what was found.
+
+    gunicorn prints the message of such an error without a traceback, and ends.
+    """
 
 
 def asked() -> Any:
@@ -43,15 +48,26 @@ def build(name: str, **parameters: Any) -> Any:
         component = _find(name)(**(parameters or _chosen()))
     except TypeError as error:
         raise ComponentError(f"expected {PARAMETERS_ENV_NAME} to be what {name} takes; found {error}") from None
+    except (ModelError, SeldonMicroserviceException) as error:
+        raise ComponentError(f"{name}: {_words(error)}") from None
     component.model_error_handler = guard  # the blueprint that the wrapper registers for a component that has one
     return component
 
 
 def load(component: Any) -> None:
-    """Call its ``load``, where it has one, as the stock command does in each worker."""
+    """Call its ``load``, where it has one, as the stock command does in each worker. Raises ComponentError."""
     if hasattr(component, "load"):
-        with contextlib.suppress(NotImplementedError):  # SeldonComponent's own
+        try:
             component.load()
+        except NotImplementedError:  # SeldonComponent's own
+            pass
+        except (ModelError, SeldonMicroserviceException) as error:
+            raise ComponentError(f"{type(component).__name__}: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    """Seldon's exception says nothing as text."""
+    return str(getattr(error, "message", error))
 
 
 def _find(name: str) -> Callable[..., Any]:
@@ -108,7 +124,10 @@ def __getattr__(name: str) -> Callable[..., Any]:
     atexit.register(_end_children, os.getpid())
 
     def guarded(**parameters: Any) -> Any:
-        return build(name, **parameters)
+        try:
+            return build(name, **parameters)
+        except ComponentError as error:
+            sys.exit(str(error))
 
     return guarded
 

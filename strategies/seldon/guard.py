@@ -157,8 +157,10 @@ def refuse(error: InvalidInput) -> Response:
 def explain(error: HTTPException) -> Response:
     headers = dict(error.get_headers())
     found = f"found {request.method} {request.path}"
+    of_a_graph = "; that is a graph's, served by `.venv/bin/servelab graph run`"
+    hint = of_a_graph if request.path.startswith("/seldon/") else ""
     message = {
-        404: f"expected a route of Seldon's wrapper, such as POST /api/v1.0/predictions; {found}",
+        404: f"expected a route of Seldon's wrapper, such as POST /api/v1.0/predictions; {found}{hint}",
         405: f"expected one of the methods {headers.get('Allow')}; {found}",
     }.get(error.code or 0, error.description or "")
     response = refusal(message, error.code or 500)

@@ -84,7 +84,7 @@ def run_v2(python: str, *words: str, folder: Path, breaks: str = "nothing") -> "
         each.mkdir(exist_ok=True)
     (programs / "servelab").write_text(BREAKING.format(step=breaks, servelab=PROGRAMS / "servelab"))
     (programs / "servelab").chmod(0o755)
-    env = environment(TMPDIR=str(temporary))
+    env = environment(TMPDIR=str(temporary), http_proxy="http://127.0.0.1:9")  # nobody listens: loopback needs none
     env["PATH"] = f"{programs}{os.pathsep}{env['PATH']}"
     arguments = [python, str(V2 / "run.py"), "--store", str(folder / "store"), "--seconds", "0.5", *words]
     done = subprocess.run(arguments, env=env, cwd=folder, capture_output=True, text=True, check=False)

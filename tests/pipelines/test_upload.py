@@ -111,7 +111,8 @@ def test_a_token_comes_from_the_environment_and_is_never_shown(server: Kfp) -> N
 
 
 def test_no_server_and_no_route_are_said_in_words() -> None:
-    for host, reason in (("", "expected the address of a server; found none"), ("localhost:80", "found localhost:80"),
+    for host, reason in (("", "expected http://... of a KFP server; found none"),
+                         ("localhost:80", "expected http://... of a KFP server; found localhost:80"),
                          ("http://127.0.0.1:9", "no server answers at http://127.0.0.1:9")):  # fmt: skip
         done = upload(host)
         assert (done.returncode, reason in done.stderr) == (2, True), done.stderr

@@ -63,8 +63,8 @@ def test_a_sabotaged_training_is_refused_at_the_gate(run: Run, runner: str) -> N
     done = run(label_noise=1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the model is refused: accuracy" in done.stdout
-    assert 'condition-good-enough-2 Skipped: when "false" == "true"' in done.stdout
-    assert "the pipeline succeeded, nothing to roll back" in done.stdout
+    assert "condition-good-enough-2 Skipped: not (false == true)" in done.stdout
+    assert "default/iris: nothing to roll back" in done.stdout
     assert deployed(runner) is None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -88,20 +89,28 @@ def test_a_good_model_is_deployed_and_predicts_and_its_runner_is_stopped(python:
     done = run_v2(python, "--model", "iris", "--version", "1", "--name", "good", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
-    assert "/seldon/default/good/api/v1.0/predictions says of its first golden: setosa" in last
+    assert "its server (stopped now) answered the first golden: setosa" in last
+    assert "To serve it: make serve-kfp MODEL=iris VERSION=1, or RUNNER=" in last
     record = json.loads((tmp_path / "store/promoted/default/good.json").read_text())
     assert f"promoted version {record['version']}" in last
     assert record["metrics"]["on"].endswith("as its card says")
     assert record["probe"]["unfit"] == []
-    assert "nothing to roll back" in done.stdout
-    assert ask(last.split()[3], {"data": {"ndarray": [[5.1, 3.5, 1.4, 0.2]]}}) is None, "it still runs"
+    assert "default/good: nothing to roll back" in done.stdout
+    assert [line.split()[1] for line in done.stdout.splitlines()[:-1]] == [
+        "take", "evaluate-2", "gate-2", "manifest-2", "apply-2", "smoke-2", "probe-2", "promote-2", "rollback",
+    ]  # fmt: skip
+    log = Path(last.rpartition("Log: ")[2]).read_text()
+    assert "[KFP Executor" in log
+    (url,) = re.findall(r"HTTP on (http://\S+)", log)
+    assert ask(url + DEPLOYMENTS) is None, "the graph runner still runs"
 
 
 def test_a_weak_model_is_refused_at_the_gate(python: str, runner: str, tmp_path: Path) -> None:
     done = run_v2(python, "--model", "mnist", "--version", "2", "--name", "weak", "--runner", runner, folder=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "the model is refused: accuracy 0.8832, expected at least 0.95" in done.stdout
-    assert done.stdout.splitlines()[-1] == "the gate refused the model: nothing was deployed"
+    assert done.stdout.splitlines()[-1].startswith(
+        "the gate refused mnist version 2: accuracy 0.8832, expected at least 0.95; nothing was deployed. Log: /"
+    )
     assert version_at(runner, "weak") is None
     assert not (tmp_path / "store" / "models").exists()
 
@@ -118,7 +127,8 @@ def test_a_failed_smoke_test_rolls_back_to_the_version_before(python: str, runne
     assert done.returncode == 1
     assert "sabotaged" in done.stdout
     assert f"default/shaky: back to version {content_version(taken)}" in done.stdout
-    assert "Inner task failed" in done.stdout.splitlines()[-1]
+    assert "✗ smoke-2 Failed in" in done.stdout
+    assert "the pipeline promoted nothing: smoke-2 failed: sabotaged. Log: /" in done.stdout.splitlines()[-1]
     assert version_at(runner, "shaky") == content_version(taken)
     assert (tmp_path / "store/promoted/default/shaky.json").read_text() == promoted
     assert step("smoke", "--url", f"{runner}/seldon/default/shaky", "--model-dir", taken) == 0
@@ -130,7 +140,7 @@ def test_an_interrupted_run_takes_back_what_it_has_deployed(python: str, runner:
                                env=variables(), stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
     assert process.stdout
     for line in process.stdout:
-        if "Executing task" in line and "probe" in line:
+        if line.startswith("✓ smoke"):  # the probe, of a minute, is next
             break
     assert version_at(runner, "broken-off")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
@@ -153,6 +163,25 @@ def test_a_runner_that_is_none_is_told_before_anything_is_trained(generation: st
     assert not done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--model", "irs"), "irs"),
+        (("-p", "version=9"), "expected version 1 or 2 of iris; found 9"),
+        (("--version", "9"), "expected --version 1 or 2 of iris; found 9"),
+    ],
+)
+def test_what_there_is_not_is_refused_before_anything_is_started(words: tuple[str, str], told: str) -> None:
+    for generation in [each for each in ("v1", "v2") if words[0] in {"--model", "-p" if each == "v1" else "--version"}]:
+        python = str(environment.pipeline("v2").ensure() if generation == "v2" else PROGRAMS / "python")
+        command = [python, str(ROOT / "pipelines" / generation / "run.py"), *words]
+        done = subprocess.run(command, env=variables(), capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert told in done.stderr
+        assert "iris" in done.stderr.splitlines()[-1]
+        assert not done.stdout
+
+
 def test_the_toolkit_must_be_on_path(python: str, tmp_path: Path) -> None:
     done = subprocess.run([python, str(V2 / "run.py")], env={"PATH": "/nowhere", "HOME": str(tmp_path)},
                           capture_output=True, text=True, check=False)  # fmt: skip
@@ -171,7 +200,7 @@ def test_tasks_run_as_containers_too(python: str, tmp_path: Path) -> None:
     subprocess.run([*build, "."], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     done = run_v2(python, "--docker", "--model", "iris", "--version", "1", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Found image 'servelab-toolkit:1'" in done.stdout
+    assert "Found image 'servelab-toolkit:1'" in Path(done.stdout.rstrip().rpartition("Log: ")[2]).read_text()
     assert "promoted version " in done.stdout
 
 
@@ -184,7 +213,7 @@ def test_a_sabotaged_training_is_refused_at_the_gate(python: str, runner: str, t
     arguments = ["--model", "iris", "--name", "sabotaged", "--runner", runner, "--label-noise", "1"]
     done = run_v2(python, *arguments, folder=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "the gate refused the model: nothing was deployed"
+    assert done.stdout.splitlines()[-1].startswith("the gate refused the trained iris: accuracy 0.")
     assert version_at(runner, "sabotaged") is None
 
 
@@ -199,4 +228,4 @@ def test_mnist_is_trained_and_deployed_and_answers(python: str, runner: str, tmp
     assert record["version"] == version_at(runner, "trained")
     assert (record["metrics"]["n"], record["metrics"]["on"]) == (10_000, "test set")
     assert record["metrics"]["accuracy"] >= 0.975
-    assert f"{runner}/seldon/default/trained/api/v1.0/predictions says" in done.stdout.splitlines()[-1]
+    assert f"{runner}/seldon/default/trained/api/v1.0/predictions answers" in done.stdout.splitlines()[-1]

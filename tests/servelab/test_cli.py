@@ -116,8 +116,18 @@ def test_doctor_says_what_is_fine_and_how_to_get_the_rest() -> None:
         "container engine",
         "cluster",
         "strategy flask",
+        "environment of pipelines-v2",  # what the strategy kfp is composed of
     ):
         assert what in done.stdout
+
+
+def test_doctor_says_what_a_strategy_on_a_cluster_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    text = doctor.render(doctor.examine())
+    assert "make one with: make k8s-up" in text
+    line, remedy = text[text.index("strategy seldon-minikube") :].splitlines()[:2]
+    assert "kubectl, minikube, helm not on PATH" in line
+    assert "make k8s-up" in remedy
 
 
 def test_doctor_shows_a_broken_strategy_among_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

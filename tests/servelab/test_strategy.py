@@ -45,6 +45,7 @@ def test_a_quickstart_is_a_variant_of_its_strategy() -> None:
         ('health = "/health"', 'heath = "/health"', "unknown key 'heath' .did you mean 'health'?"),
         ("tier = 0", 'tier = "0"', "tier must be one of 0, 1, 2; found '0'"),
         ("port = 8999", "port = 5000", "port = 5000 must be 1024 to 65535 and not 5000"),
+        ("port = 8999", 'port = 8999\nversions = ["1"]', r"versions = \['1'\] must be two or more"),
         ("port = 8999", "port = true", "port must be a whole number; found True"),
         ('name = "plain"', 'name = "other"', "name = 'other' must be the folder's name, 'plain'"),
         ('python = ["3.11", "3.12"]', 'python = ["3.9"]', r"python\[0\] must be one of '3.11', '3.12'; found '3.9'"),

@@ -1,6 +1,7 @@
 """Strategy kfp: what the pipeline promoted is what is served, and the pipeline runs once for it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,8 @@ def test_the_pipeline_runs_again_when_what_it_was_made_from_has_changed(tmp_path
     shutil.move(manifest().parent / "elsewhere", manifest().parent / "store")
 
 
-def test_a_version_that_the_gate_refuses_is_not_served() -> None:
-    with pytest.raises(StartFailed, match="the gate refused the model: nothing was deployed"):
+def test_a_version_that_the_gate_refuses_is_not_served(capfd: pytest.CaptureFixture[str]) -> None:
+    refused = r"exited 1:.*\nthe gate refused mnist version 2: accuracy 0\.8832, expected at least 0\.95; .* Log: /\S+$"
+    with pytest.raises(StartFailed, match=re.compile(refused, re.DOTALL)):
         servelab.serve("kfp", "mnist", version="2")
+    assert "kfp: running the pipeline once for mnist version 2 ...\n" in capfd.readouterr().err

@@ -324,6 +324,7 @@ print(json.dumps(found))
     ("variables", "said"),
     [
         ({"MODEL_NAME": "/no/such/File.py:Class"}, "found /no/such/File.py:Class"),
+        ({"MODEL_VERSION": "9"}, "component.ComponentError: ModelInfer: iris has no version '9'; there are 1, 2"),
         ({"PREDICTIVE_UNIT_PARAMETERS": "{"}, "to be a JSON list such as"),
         ({"PREDICTIVE_UNIT_PARAMETERS": '[{"name": "run_name", "value": "x", "type": "INT"}]'}, "can't be parsed"),
         ({"PREDICTIVE_UNIT_PARAMETERS": '[{"name": "colour", "value": "x", "type": "STRING"}]'}, "colour"),
@@ -342,6 +343,11 @@ def test_what_cannot_be_served_is_told(variables: Mapping[str, str], said: str) 
     ("name", "value", "said"),
     [
         ("MODEL_NAME", "ModelInfr", "did you mean ModelInfer?"),
+        (
+            "PREDICTIVE_UNIT_PARAMETERS",
+            '[{"name": "container_name", "value": "irs", "type": "STRING"}]',
+            "ModelInfer: no model 'irs'",
+        ),
         ("PREDICTIVE_UNIT_GRPC_SERVICE_PORT", "99999", "expected a free port for gRPC"),
         ("PREDICTIVE_UNIT_GRPC_SERVICE_PORT", "taken", "expected a free port for gRPC"),
     ],
@@ -354,3 +360,4 @@ def test_a_server_that_cannot_serve_ends_and_says_why(
         with pytest.raises(StartFailed, match="ended at its start") as error:
             servelab.serve("seldon")
     assert said in str(error.value)
+    assert "Traceback" not in str(error.value)

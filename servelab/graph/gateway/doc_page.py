@@ -7,13 +7,15 @@ from typing import Any
 import orjson
 
 from servelab.graph import codec_json
+from servelab.graph.gateway import example
 from servelab.graph.manifest import Deployment, Predictor, Unit
 from servelab.graph.walk import Message, WalkError
 from servelab.protocols.base import excerpt
 
-_EXAMPLE = '{"data": {"ndarray": [[1, 2, 3, 4]]}}'
-# Sends the text of the form to the route beside the page, and shows what comes back.
+# Completes the curl line's address; sends the text of the form to the route beside the page, and shows what comes back.
 _SCRIPT = """
+const curl = document.querySelector("#curl");
+curl.textContent = curl.textContent.replace(" /", " " + location.origin + "/");
 document.forms[0].onsubmit = async event => {
   event.preventDefault();
   const body = document.querySelector("textarea").value, result = document.querySelector("#result");
@@ -35,16 +37,12 @@ def body(deployment: Deployment) -> str:
         f"<p>A SeldonDeployment of namespace <code>{html.escape(deployment.namespace)}</code>, served on this machine; "
         'the same file runs on a cluster. <a href="seldon.json">OpenAPI</a>, <a href="../metadata">metadata</a>, '
         '<a href="../health/status">health</a>, <a href="../../../prometheus">metrics</a></p>'
-        f"{graphs}<h2>Try it</h2><form><textarea rows=4>{html.escape(_EXAMPLE)}</textarea>"
+        f"{graphs}<h2>Try it</h2><form><textarea rows=4>{html.escape(example.body(deployment))}</textarea>"
         f"<p><button>POST</button></p></form><pre id=result></pre>"
-        f"<pre id=curl>{html.escape(_curl(path))}</pre>"
+        f"<pre id=curl>{html.escape(example.curl(path, deployment))}</pre>"
         + (f"<h2>Ignored on this machine</h2><ul>{notes}</ul>" if notes else "")
-        + f"<script>document.querySelector('#curl').prepend('curl -X POST ' + location.origin);{_SCRIPT}</script>"
+        + f"<script>{_SCRIPT}</script>"
     )
-
-
-def _curl(path: str) -> str:
-    return f"{path} -H 'Content-Type: application/json' -d '{_EXAMPLE}'"
 
 
 def _headline(predictor: Predictor) -> str:
@@ -63,7 +61,7 @@ def _item(unit: Unit) -> str:
 def openapi(deployment: Deployment) -> dict[str, Any]:
     """The routes for predictions and feedback, by OpenAPI 3.0 (https://spec.openapis.org/oas/v3.0.3)."""
     message = {"type": "object", "description": "SeldonMessage: meta, and one of data, binData, strData, jsonData"}
-    example = {"value": orjson.loads(_EXAMPLE)}
+    rows = {"value": orjson.loads(example.body(deployment))}
 
     def post(summary: str, examples: dict[str, Any]) -> dict[str, Any]:
         schema = {"$ref": "#/components/schemas/SeldonMessage"}
@@ -81,7 +79,7 @@ def openapi(deployment: Deployment) -> dict[str, Any]:
         "openapi": "3.0.3",
         "info": {"title": deployment.name, "version": "v1.0"},
         "paths": {
-            f"{prefix}/predictions": post("Ask the graph", {"rows": example}),
+            f"{prefix}/predictions": post("Ask the graph", {"rows": rows}),
             f"{prefix}/feedback": post("Tell the graph how good an answer was: request, response, reward, truth", {}),
         },
         "components": {"schemas": {"SeldonMessage": message}},

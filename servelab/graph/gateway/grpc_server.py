@@ -16,7 +16,7 @@ import grpc
 from servelab.graph import codec_proto
 from servelab.graph.gateway.grpc_caller import MAX_MESSAGE, Channels, GrpcCaller, Refused, go_name
 from servelab.graph.gateway.registry import Registry
-from servelab.graph.gateway.shadows import Shadows
+from servelab.graph.gateway.traffic import Traffic
 from servelab.graph.manifest import Predictor
 from servelab.graph.walk import Message, Walk, WalkError
 
@@ -31,6 +31,7 @@ _OF_THE_CONNECTION = ("user-agent", "content-type", "te")  # not of the request;
 _log = logging.getLogger(__name__)
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"  # generic in the types' stubs only
 Way = Callable[[Walk, Message], Awaitable[Message]]
+Answer = tuple[grpc.StatusCode, bytes | str]  # or the words of an error
 
 
 class GrpcServer(grpc.GenericRpcHandler):
@@ -39,7 +40,7 @@ class GrpcServer(grpc.GenericRpcHandler):
     def __init__(self, registry: Registry, random: Callable[[], float]) -> None:
         self._registry = registry
         self._random = random
-        self._shadows = Shadows()
+        self._traffic = Traffic(registry.metrics, random)
         self._methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             "/seldon.protos.Seldon/Predict": grpc.unary_unary_rpc_method_handler(self._predict),
             "/seldon.protos.Seldon/SendFeedback": grpc.unary_unary_rpc_method_handler(self._feedback),
@@ -56,7 +57,7 @@ class GrpcServer(grpc.GenericRpcHandler):
     async def stop(self) -> None:
         """Take no more calls, let those on their way end, close the channels to the components."""
         await self._server.stop(GRACE)
-        await self._shadows.stop()
+        await self._traffic.stop()
         await self._channels.close()
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
@@ -70,7 +71,6 @@ class GrpcServer(grpc.GenericRpcHandler):
         return await self._walk(request, context, "SendFeedback", _feedback)
 
     async def _walk(self, request: bytes, context: Context, name: str, way: Way) -> bytes:
-        began = time.perf_counter()
         metadata = dict(context.invocation_metadata() or ())
         puid = metadata.setdefault(PUID, str(uuid.uuid4()))
         await context.send_initial_metadata(((PUID, puid),))
@@ -85,18 +85,13 @@ class GrpcServer(grpc.GenericRpcHandler):
         )
         left = context.time_remaining()
         deadline = math.inf if left is None else time.monotonic() + left
-        predictor = live.choose(self._random)
 
-        def walk(through: Predictor) -> Awaitable[Message]:
+        def walk(through: Predictor) -> Awaitable[Answer]:
             caller = GrpcCaller(self._channels, live, through, forwarded, deadline)
-            return way(Walk(through, caller, codec_proto, self._random), Message(request))
+            return _answered(way(Walk(through, caller, codec_proto, self._random), Message(request)))
 
-        if live.mirrors(self._random):
-            self._shadows.ask(live, lambda shadow: _answered(walk(shadow)))
-        with live:
-            code, answer = await _answered(walk(predictor))
-        service, seconds = f"/seldon.protos.Seldon/{name}", time.perf_counter() - began
-        self._registry.metrics.answered(live.deployment, predictor, service, "unary", go_name(code), seconds)
+        service = f"/seldon.protos.Seldon/{name}"
+        code, answer = await self._traffic.through(live, walk, lambda found: (service, "unary", go_name(found[0])))
         if isinstance(answer, str):
             await context.abort(code, answer)
         return answer
@@ -108,8 +103,8 @@ async def _feedback(walk: Walk, feedback: Message) -> Message:
     return Message(b"") if answer is feedback else answer
 
 
-async def _answered(asked: Awaitable[Message]) -> tuple[grpc.StatusCode, bytes | str]:
-    """The walk's end: the answer, or the words of an error."""
+async def _answered(asked: Awaitable[Message]) -> Answer:
+    """The walk's end."""
     try:
         return grpc.StatusCode.OK, (await asked).body
     except Refused as refused:

@@ -52,6 +52,7 @@ def page(title: str, body: str) -> web.Response:
     """A page that loads nothing; ``body`` is HTML."""
     style = "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
     style += "pre,textarea{background:#f4f4f4;padding:.6em;overflow:auto;width:100%;box-sizing:border-box}"
+    style += "pre{white-space:pre-wrap;overflow-wrap:anywhere}pre:empty{display:none}"
     text = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{style}</style><h1>{html.escape(title)}</h1>{body}</html>"

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -14,7 +13,7 @@ from servelab.graph.gateway.http_about import About
 from servelab.graph.gateway.http_caller import PUID, HttpCaller, Pool
 from servelab.graph.gateway.http_routes import Asked, Handler
 from servelab.graph.gateway.registry import Registry
-from servelab.graph.gateway.shadows import Shadows
+from servelab.graph.gateway.traffic import Traffic
 from servelab.graph.manifest import Predictor
 from servelab.graph.walk import Message, Walk
 
@@ -29,7 +28,7 @@ class HttpServer:
         self._registry = registry
         self._random = random
         self._pool: Pool
-        self._shadows = Shadows()
+        self._traffic = Traffic(registry.metrics, random)
         self._routes: Mapping[str, tuple[str, Handler]] = {
             **{f"api/{v}/predictions": ("POST", self._predictions) for v in ("v0.1", "v1.0")},
             **{f"api/{v}/feedback": ("POST", self._feedback) for v in ("v0.1", "v1.0")},
@@ -42,7 +41,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """End the shadows' requests and close the pool."""
-        await self._shadows.stop()
+        await self._traffic.stop()
         await self._pool.close()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -85,21 +84,14 @@ class HttpServer:
         return await self._walk(asked, "feedback", Walk.feedback)
 
     async def _walk(self, asked: Asked, service: str, way: Way) -> web.Response:
-        live, headers, began = asked.deployment, asked.request.headers, time.perf_counter()
+        headers = asked.request.headers
         message = Message(asked.body, headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
-        predictor = live.choose(self._random)
 
         def walk(through: Predictor) -> Awaitable[web.Response]:
             graph = Walk(through, self._caller(asked, through), codec_json, self._random)
             return http_reply.answered(way(graph, message), asked.puid)
 
-        if live.mirrors(self._random):
-            self._shadows.ask(live, walk)
-        with live:
-            response = await walk(predictor)
-        status, seconds = str(response.status), time.perf_counter() - began
-        self._registry.metrics.answered(live.deployment, predictor, service, "post", status, seconds)
-        return response
+        return await self._traffic.through(asked.deployment, walk, lambda answer: (service, "post", str(answer.status)))
 
     def _caller(self, asked: Asked, predictor: Predictor) -> HttpCaller:
         return HttpCaller(self._pool, asked.deployment, predictor, asked.request.headers, asked.puid)

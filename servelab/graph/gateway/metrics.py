@@ -5,7 +5,7 @@ Names, labels and buckets are those of Seldon Core 1.17.1 (executor/api/metric);
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from servelab.graph.manifest import Deployment, Predictor, Unit
 
@@ -32,6 +32,11 @@ class Histogram:
             self._sums[values] = 0.0
         counts[bisect_left(BUCKETS, seconds)] += 1
         self._sums[values] += seconds
+
+    def keep(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
+        """Drop the series of all other values."""
+        for values in [values for values in self._counts if not wanted(values)]:
+            del self._counts[values], self._sums[values]
 
     def text(self) -> str:
         """All series, as Prometheus reads them."""
@@ -78,6 +83,14 @@ class Metrics:
         """Count a call to the component of a unit, which answered so."""
         image = unit.name, *_image(unit.image)
         self.client.observe((*_whose(deployment, predictor), service, *image, method, code), seconds)
+
+    def keep(self, deployments: Iterable[Deployment]) -> None:
+        """Drop the series of all that is in none of the deployments, for a runner that lives long sees many."""
+        pairs = [(deployment, predictor) for deployment in deployments for predictor in deployment.predictors]
+        answered = {_whose(*pair) for pair in pairs}
+        asked = {(*_whose(*pair), unit.name, *_image(unit.image)) for pair in pairs for unit in pair[1].units()}
+        self.server.keep(lambda values: values[:3] in answered)
+        self.client.keep(lambda values: (*values[:3], *values[4:7]) in asked)
 
     def text(self) -> str:
         """Everything, as Prometheus reads it."""

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from servelab.graph.gateway.live import Live
 from servelab.graph.gateway.metrics import Metrics
+from servelab.graph.manifest import Deployment
 
 SHOWN = 20  # of the deployments in an error; gRPC sends at most 8 KiB of words
 
@@ -15,17 +16,27 @@ class Registry:
     def __init__(self) -> None:
         self.metrics = Metrics()
         self._live: dict[tuple[str, str], Live] = {}
+        # Whose figures are kept: what serves, and what did before it, through which requests may be on their way.
+        self._counted: dict[tuple[str, str], list[Deployment]] = {}
 
     def put(self, live: Live) -> Live | None:
         """Let it serve from the next request on; the one that did until now, if any."""
         key = (live.deployment.namespace, live.deployment.name)
         old = self._live.get(key)
         self._live[key] = live
+        self._count(key, [each.deployment for each in (old, live) if each])
         return old
 
     def remove(self, namespace: str, name: str) -> Live | None:
         """Let it serve no more; it, if there was one."""
+        self._count((namespace, name), [])
         return self._live.pop((namespace, name), None)
+
+    def _count(self, key: tuple[str, str], deployments: list[Deployment]) -> None:
+        self._counted[key] = deployments
+        if not deployments:
+            del self._counted[key]
+        self.metrics.keep(deployment for each in self._counted.values() for deployment in each)
 
     def all(self) -> list[Live]:
         """Every live deployment."""
@@ -46,7 +57,7 @@ class Registry:
         there = sorted(f"/seldon/{space}/{known}/" for space, known in self._live)
         listed = ", ".join(there[:SHOWN]) + (f" and {len(there) - SHOWN} more" if len(there) > SHOWN else "")
         if not there:
-            return "expected a deployment; none is live: apply one with `servelab graph apply FILE`"
+            return "expected a deployment; none is live: apply one with `.venv/bin/servelab graph apply FILE`"
         wanted = f"/seldon/{namespace}/{name}/" if name else "a request without the prefix /seldon/<namespace>/<name>/"
         near = get_close_matches(wanted, there, 1)
         hint = f"; did you mean {near[0]}?" if near else ""

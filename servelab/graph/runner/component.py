@@ -2,39 +2,21 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
-import uuid
-from dataclasses import dataclass
-from typing import Any
 
-from servelab import process, start, strategy as strategies, supervisor
 from servelab.errors import ServelabError, StartFailed
 from servelab.graph.gateway.live import Endpoint
-from servelab.graph.manifest import Unit
-from servelab.graph.runner import health
+from servelab.graph.runner import health, job
 from servelab.graph.runner.health import Health
+from servelab.graph.runner.job import Place
 from servelab.graph.runner.ports import Port
 from servelab.graph.runner.program import Program
 from servelab.process import Process
 
-GRACE = process.GRACE  # seconds for what is in flight in a component that is told to stop
 BACKOFF, LONGEST_BACKOFF = 0.2, 10.0  # seconds before a component that died is started again, doubled each time
 SETTLED = 30.0  # seconds after which a component that dies is no longer one that keeps dying
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which unit of which deployment a component runs."""
-
-    deployment: str
-    predictor: str
-    unit: Unit
-
-    def __str__(self) -> str:
-        return f"{self.deployment}/{self.predictor}/{self.unit.name}"
 
 
 class Component:
@@ -68,7 +50,7 @@ class Component:
         return self._process.pids if self._process else []
 
     async def start(self) -> None:
-        """Return once it is ready; StartFailed, with the end of its log, when it ends or time runs out before."""
+        """Return once it is ready; StartFailed, with what its log says, when it ends or time runs out before."""
         try:
             await self._start()
         except BaseException:
@@ -96,54 +78,27 @@ class Component:
 
         self._began = time.monotonic()
         try:
-            self._process = Process(await asyncio.to_thread(self._job), on_exit)
+            wanted = await asyncio.to_thread(job.of, self.place, self.program, self.endpoint, self._workers)
+            self._process = Process(wanted, on_exit)
         except OSError as error:  # no process or file more to be had
             raise StartFailed(f"{self.place} ({self.program.model_name}) could not be started: {error}") from error
         await self._wait_ready(self._process)
         self.ready = True
-
-    def _job(self) -> dict[str, Any]:
-        who = strategies.load("seldon")
-        host, port = self.endpoint.http
-        values = {"host": host, "port": port, "address": f"{host}:{port}", "workers": self._workers}
-        # The strategy's own way to choose a model; here the unit's parameters do.
-        values |= dict.fromkeys(("model", "version", "pinned", "state", "toolkit"), "")
-        job = start.venv_job(who, values)
-        # The container's own variables come before those that Seldon's operator sets.
-        job["env"] |= dict(self.place.unit.env) | self._variables() | {supervisor.COOKIE: uuid.uuid4().hex}
-        name = str(self.place).replace("/", "-")
-        return job | {"stop": who.stop, "grace": GRACE, "log": str(start.log_file(f"graph-{name}"))}
-
-    def _variables(self) -> dict[str, str]:
-        """What tells a component who it is (operator/controllers/seldondeployment_engine.go, prepack; 1.17.1)."""
-        parameters = [{"name": p.name, "value": p.value, "type": p.type} for p in self.program.parameters]
-        named = {
-            "MODEL_NAME": self.program.model_name,
-            "PREDICTIVE_UNIT_ID": self.place.unit.name,
-            "PREDICTIVE_UNIT_IMAGE": self.program.image,
-            "PREDICTIVE_UNIT_PARAMETERS": json.dumps(parameters),
-            "PREDICTIVE_UNIT_SERVICE_PORT": str(self._http.number),
-            "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(self._http.number),
-            "PREDICTOR_ID": self.place.predictor,
-            "SELDON_DEPLOYMENT_ID": self.place.deployment,
-        }
-        return named | ({"PREDICTIVE_UNIT_GRPC_SERVICE_PORT": str(self._grpc.number)} if self._grpc else {})
 
     async def _wait_ready(self, process: Process) -> None:
         endpoint, found = self.endpoint, 0
         deadline = self._began + self._probing.start
         while (left := deadline - time.monotonic()) > 0:
             if self._ended.is_set():
-                raise StartFailed(self._report(process, f"ended at its start with exit status {process.exited()}"))
+                what = f"ended at its start with exit status {process.exited()}"
+                raise StartFailed(f"{self.place} ({self.program.model_name}) {what}: {_last_words(process)}")
             found = await health.status(endpoint.http, left)
             if found == 200 and (endpoint.grpc is None or await health.accepts(endpoint.grpc, left)):
                 return
             await asyncio.sleep(0.05)
         said = f"it answered {found}" if found else "it did not answer"
-        raise StartFailed(self._report(process, f"was not ready within {self._probing.start:.0f} s: {said}"))
-
-    def _report(self, process: Process, what: str) -> str:
-        return f"{self.place} ({self.program.model_name}) {what}.\n{process.tail()}"
+        what = f"was not ready within {self._probing.start:.0f} s: {said}"
+        raise StartFailed(f"{self.place} ({self.program.model_name}) {what}.\n{process.tail()}")
 
     async def _keep(self) -> None:
         """Start it again whenever it ends or hangs."""
@@ -190,3 +145,10 @@ class Component:
                 await asyncio.to_thread(self._process.kill)
             await asyncio.to_thread(self._process.stop)
             self._process = None
+
+
+def _last_words(process: Process) -> str:
+    """A message, or an exception's last line, and where the traceback is: no line of gunicorn's own, none indented."""
+    lines = process.log.read_text("utf-8", "replace").splitlines() if process.log and process.log.exists() else []
+    words = [line for line in lines if line and not line[0].isspace() and not line.startswith(("[", "Traceback"))]
+    return f"{words[-1]}\nIts log: {process.log}" if words else process.tail()

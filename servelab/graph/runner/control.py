@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from servelab.contract import nearest
 from servelab.graph import manifest
 from servelab.graph.gateway import http_body
 from servelab.graph.manifest import Deployment, ManifestError, document
@@ -109,10 +110,9 @@ class Control:
     def _known(self, request: web.Request) -> Key:
         key = request.match_info["namespace"], request.match_info["name"]
         if key not in self._runner.entries:
+            near = nearest(key[1], [name for namespace, name in self._runner.entries if namespace == key[0]])
             there = ", ".join("/".join(key) for key in sorted(self._runner.entries)) or "none"
-            raise Refusal(
-                404, "NotFound", f"seldondeployments {key[1]!r} not found in namespace {key[0]!r}; there is: {there}"
-            )
+            raise Refusal(404, "NotFound", f"no deployment {key[1]!r} in namespace {key[0]!r}{near}; there is: {there}")
         return key
 
     def _object(self, request: web.Request, key: Key) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from servelab.graph.gateway.live import Endpoint
 from servelab.graph.manifest import Deployment
-from servelab.graph.runner.component import Component, Place
+from servelab.graph.runner.component import Component
 from servelab.graph.runner.health import Health
+from servelab.graph.runner.job import Place
 from servelab.graph.runner.program import Program
 
 

@@ -11,12 +11,13 @@ from typing import TypeAlias
 
 from servelab import environment, start, strategy as strategies
 from servelab.errors import StartFailed
+from servelab.graph.gateway import example
 from servelab.graph.gateway.gateway import Gateway
 from servelab.graph.manifest import Deployment
 from servelab.graph.runner.control import Control
 from servelab.graph.runner.deployment import Size
 from servelab.graph.runner.program import Sources
-from servelab.graph.runner.runner import Entry, Runner
+from servelab.graph.runner.runner import Runner
 
 INTERRUPTED = 130  # the exit status of a program that SIGINT ended, as shells count
 Address: TypeAlias = "tuple[str, int, int | None]"
@@ -99,28 +100,13 @@ def _welcome(runner: Runner, address: Address) -> None:
     host, port, grpc_port = address
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     for (namespace, name), entry in sorted(runner.entries.items()):
-        print(f"{name} serves on {base}/seldon/{namespace}/{name}/api/v1.0/predictions")
-        print(f"  try  {_curl(base, entry)}")
-        print(f"  page {base}/seldon/{namespace}/{name}/api/v1.0/doc/")
+        api = f"{base}/seldon/{namespace}/{name}/api/v1.0"
+        print(f"{name} serves on {api}/predictions")
+        print(f"  try  {example.curl(f'{api}/predictions', entry.wanted)}")
+        print(f"  page {api}/doc/")
         for note in (*entry.wanted.notes, *entry.notices):
             print(f"  note {note}")
     if not runner.entries:
-        print(f"nothing to serve yet; from another terminal: servelab graph apply FILE --runner {base}")
+        print(f"nothing to serve yet; from another terminal: .venv/bin/servelab graph apply FILE --runner {base}")
     grpc = f", gRPC on {host}:{grpc_port}" if grpc_port else ""
     print(f"{STAND_IN}\nHTTP on {base}{grpc} (Ctrl-C stops it)", flush=True)
-
-
-def _curl(base: str, entry: Entry) -> str:
-    url = f"{base}/seldon/{entry.wanted.namespace}/{entry.wanted.name}/api/v1.0/predictions"
-    return f"""curl {url} -H 'Content-Type: application/json' -d '{{"data": {{"ndarray": {_row(entry)}}}}}'"""
-
-
-def _row(entry: Entry) -> str:
-    """A row for the first model of the graph that says which it is."""
-    rows = {"animals": '[["dog", 0, 4, 0.2, 0.79]]', "iris": "[[5.1, 3.5, 1.4, 0.2]]"}
-    for predictor in entry.wanted.predictors:
-        for unit in predictor.units():
-            words = [parameter.value for parameter in unit.parameters] + unit.model_uri.split("/")
-            if found := next((rows[word] for word in words if word in rows), None):
-                return found
-    return "[[...]]"

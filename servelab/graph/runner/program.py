@@ -1,5 +1,6 @@
 """What runs a unit on this machine: from a container's image, or a prepackaged server's model, to a Python class."""
 
+import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,21 +77,39 @@ def _of_image(unit: Unit, sources: Sources) -> Program:
     name = unit.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
     chosen = sources.images.get(unit.image) or sources.images.get(name)
     if chosen is None:
-        known = {_folded(path.stem): path.stem for path in COMPONENTS.glob("*.py") if path.stem[0].isupper()}
+        classes = [path.stem for path in COMPONENTS.glob("*.py") if path.stem[0].isupper()]
+        known = {_folded(each): each for each in classes}
         chosen = known.get(_folded(name))
         if chosen is None:
-            close = nearest(_folded(name), known)
+            close = nearest(name, map(_image_name, classes))
             raise ProgramError(
                 f"unit {unit.name!r}: no program for image {unit.image!r}{close}; expected the name of one of "
                 f"{', '.join(sorted(known.values()))} in {COMPONENTS}; "
                 f"or say which class it holds: --image {unit.image}=FILE.py:Class"
             )
+        _require_model(unit)
     return Program(chosen, unit.parameters, unit.image)
+
+
+def _require_model(unit: Unit) -> None:
+    """The components here name a model and its version so; that there is none shall not cost a start."""
+    given = {parameter.name: parameter.value for parameter in unit.parameters}
+    name, version = given.get("container_name", ""), given.get("run_name", "")
+    if name and "/" not in name:  # a folder is one from where the component runs
+        try:
+            shared_models.load_card(name, version)
+        except shared_models.ModelError as error:
+            raise ProgramError(f"unit {unit.name!r}: {error}") from None
 
 
 def _folded(name: str) -> str:
     """Image names are lower case: ``input-transformer`` is InputTransformer."""
     return name.lower().replace("-", "").replace("_", "").replace(".", "")
+
+
+def _image_name(class_name: str) -> str:
+    """``InputTransformer`` is the image ``input-transformer``, ``SKLearnServer`` ``sklearn-server``."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "-", class_name).lower()
 
 
 def _model_folder(unit: Unit, sources: Sources) -> tuple[Path, str]:

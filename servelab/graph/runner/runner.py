@@ -100,7 +100,7 @@ class Runner:
             return entry
         if entry.previous is None:
             raise NothingToRollBack(
-                f"{key[1]} has served in one version only; apply another with: servelab graph apply"
+                f"{key[1]} has served in one version only; apply another with: .venv/bin/servelab graph apply FILE"
             )
         return self.apply(entry.previous)
 

@@ -163,6 +163,18 @@ def test_with_routing_keeps_fields_of_a_protobuf_message_that_we_do_not_know() -
     assert tensor in found.body
 
 
+def test_a_feedback_with_a_large_map_is_refused_and_large_data_is_none() -> None:
+    def feedback(routing: dict[str, int]) -> Message:
+        tags = {str(number): number for number in range(2000)}
+        meta = {"routing": routing, "tags": tags}
+        return Message(json.dumps({"response": {"meta": meta, "jsonData": tags}, "reward": 1.0}).encode())
+
+    assert codec_json.feedback_routing(feedback({"r": 1})) == {"r": 1}
+    with pytest.raises(WalkError, match="at most 1000 keys in an object of a feedback; found 1001") as caught:
+        codec_json.feedback_routing(feedback({str(number): 0 for number in range(1001)}))
+    assert caught.value.client
+
+
 @given(st.dictionaries(texts.filter(bool), numbers, max_size=4))
 def test_feedback_routing_is_that_of_its_response(routing: dict[str, int]) -> None:
     feedback = {"response": {"meta": {"routing": routing}}, "reward": 0.5, "truth": {"data": {"ndarray": [[1.0]]}}}

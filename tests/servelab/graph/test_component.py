@@ -1,5 +1,6 @@
 """One component as a real process: who it is told to be, what is started again, and that nothing is left."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -13,8 +14,9 @@ import shared_models
 from servelab.errors import StartFailed
 from servelab.graph.manifest import Parameter, Unit
 from servelab.graph.runner import health, program
-from servelab.graph.runner.component import Component, Place
+from servelab.graph.runner.component import Component
 from servelab.graph.runner.health import BUSY, Health, Verdict
+from servelab.graph.runner.job import Place
 from servelab.graph.runner.program import Program, ProgramError, Sources
 from tests.servelab.graph.lab import BRISK, LATE, ODD_IMAGES, Loop, children, eventually, looping
 
@@ -154,8 +156,19 @@ def test_an_image_that_the_user_maps() -> None:
     assert found.model_name.endswith("late.py:Late")
 
 
+def test_a_model_that_is_not_there_is_told_before_a_start() -> None:
+    def found(name: str, version: str) -> object:
+        named = Parameter("container_name", name, "STRING"), Parameter("run_name", version, "STRING")
+        return program.find(dataclasses.replace(unit("model-infer:1"), parameters=named), Sources())
+
+    assert found("iris", "2")
+    for name, version, message in (("iris", "9", "iris has no version '9'"), ("irs", "1", "no model 'irs'")):
+        with pytest.raises(ProgramError, match=f"unit .*: {message}"):
+            found(name, version)
+
+
 def test_an_unknown_image_says_what_was_perhaps_meant_and_what_to_type() -> None:
-    with pytest.raises(ProgramError, match=r"(?s)'classifier'.*'modelinfer'.*--image model-inver:1=FILE\.py:Class"):
+    with pytest.raises(ProgramError, match=r"(?s)'classifier'.*'model-infer'.*--image model-inver:1=FILE\.py:Class"):
         program.find(unit("model-inver:1"), Sources())
 
 

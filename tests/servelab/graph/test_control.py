@@ -127,7 +127,7 @@ def test_one_that_fails_says_why_in_its_status(lab: Lab) -> None:
         ({**iris("x"), "metadata": {"namespace": "n"}}, 400, "BadRequest", "metadata.namespace 'default'"),
         ({**iris("x"), "metadata": 3}, 400, "BadRequest", "metadata to be a mapping"),
         ({**iris("x"), "apiVersion": "v7"}, 400, "BadRequest", "apiVersion machinelearning.seldon.io/v1 as in"),
-        (manifest("x", unit("m", "MODEL", "modelinver:1")), 422, "Invalid", "did you mean 'modelinfer'"),
+        (manifest("x", unit("m", "MODEL", "modelinver:1")), 422, "Invalid", "did you mean 'model-infer'"),
         (b"a: " + b"b" * document.MOST_BYTES, 413, "RequestEntityTooLarge", "expected at most"),
         (b"a: &a [1,2]\nb: &b [*a,*a]\n" * 20000, 413, "RequestEntityTooLarge", "expected at most"),
     ],

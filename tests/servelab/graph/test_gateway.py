@@ -6,6 +6,7 @@ The components are small real servers: what they received, and how they end, mus
 import asyncio
 import contextlib
 import gzip
+import html
 import json
 import re
 import socket
@@ -513,6 +514,27 @@ def test_a_shadow_that_hangs_never_delays_an_answer_and_at_most_so_many_requests
     assert len(shadow.calls) == 3
 
 
+def test_a_shadow_that_hangs_silences_no_other(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadows, "AT_ONCE", 1)
+    never = asyncio.Event()
+
+    async def hang(*_: object) -> web.Response:
+        await never.wait()
+        return web.Response()
+
+    shadowed(served, served.component(hang))
+    both = predictor(node("m"), "main", traffic=100), predictor(node("m"), "dark", shadow=True)
+    shadow = served.component()
+    served.put(deployment(*both, name="other"), {"main/m": served.component(), "dark/m": shadow})
+    served.ask(AB + PREDICTIONS, ROW)
+    served.ask("/seldon/test/other" + PREDICTIONS, ROW)
+    live = served.gateway.get("test", "other")
+    assert live is not None
+    served.run(live.drained())
+    assert len(shadow.calls) == 1
+    served.loop.call_soon_threadsafe(never.set)
+
+
 @pytest.mark.parametrize(("drawn", "asked"), [(0.19, 1), (0.2, 0)])
 def test_the_traffic_of_a_shadow_is_the_percentage_that_it_gets(served: Serving, drawn: float, asked: int) -> None:
     shadow = served.component()
@@ -549,15 +571,39 @@ def test_prometheus_has_the_executor_s_histograms(served: Serving) -> None:
         assert int(text.partition(series)[2].partition("\n")[0]) > 0
 
 
+def test_the_figures_of_a_deployment_end_with_it_and_those_of_a_version_after_the_next(served: Serving) -> None:
+    def figures() -> str:
+        return served.get("/prometheus").body.decode()
+
+    component = served.component()
+    for name in ("one", "two", "three"):
+        served.put(deployment(predictor(node("m"), name)), {"m": component}, name)
+        assert served.ask(AB + PREDICTIONS, ROW).status == 200
+    assert [f'predictor_name="{name}"' in figures() for name in ("one", "two", "three")] == [False, True, True]
+
+    async def remove() -> None:
+        served.gateway.remove("test", "ab")
+
+    served.run(remove())
+    assert "predictor_name" not in figures()
+
+
 def test_the_page_says_what_the_graph_is_and_loads_nothing(served: Serving) -> None:
     model(served, served.component())
     assert served.get(AB + "/api/v1.0/doc").headers["location"] == AB + "/api/v1.0/doc/"
     page = served.get(AB + "/api/v1.0/doc/").body.decode()
     assert "servelab/m:1" in page
-    assert f"{AB}{PREDICTIONS}" in page
+    assert f"curl {AB}{PREDICTIONS} -H" in page
     assert not re.findall(r"(?:src|href)=\W*(?:https?:)?//", page)
     api = json.loads(served.get(AB + "/api/v1.0/doc/seldon.json").body)
     assert list(api["paths"]) == [AB + PREDICTIONS, AB + FEEDBACK]
+
+
+def test_the_page_offers_a_row_that_the_graph_takes(served: Serving) -> None:
+    animals = {**node("m"), "parameters": [{"name": "container_name", "value": "animals", "type": "STRING"}]}
+    served.put(deployment(predictor(animals)), {"m": served.component()})
+    page = html.unescape(served.get(AB + "/api/v1.0/doc/").body.decode())
+    assert page.count('{"data": {"ndarray": [["dog", 0, 4, 0.2, 0.79]]}}') == 2
 
 
 def test_status_and_metadata_are_asked_of_the_named_component(served: Serving) -> None:

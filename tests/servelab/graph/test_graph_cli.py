@@ -132,15 +132,19 @@ def test_apply_status_rollback_delete(seed: tuple[str, str], tmp_path: Path) -> 
     assert graph("delete", "guest", *runner)[0] == 0
     status, said = graph("status", "guest", *runner)
     assert status == 2
-    assert "'guest' not found in namespace 'default'; there is: default/ab-test" in said
+    assert "no deployment 'guest'; there is: ab-test" in said
+    assert "no deployment 'ab-tst' (did you mean 'ab-test'?)" in graph("rollback", "ab-tst", *runner)[1]
+    said = graph("delete", "ab-tst", "--namespace", "default", *runner)[1]
+    assert "no deployment 'ab-tst' in namespace 'default' (did you mean 'ab-test'?)" in said
 
 
 def test_a_version_that_fails_ends_apply_with_its_reason(seed: tuple[str, str], tmp_path: Path) -> None:
-    broken = unit("m", "MODEL", "model-infer:1", container_name="iris", run_name="77")
+    broken = unit("m", "MODEL", "model-infer:1", container_name="iris", colour="blue")
     status, said = graph("apply", file(tmp_path, document("broken", broken)), "--runner", seed[0])
     assert status == 1
     assert "default/broken generation 1: Failed" in said
-    assert "iris has no version '77'" in said
+    assert re.search(r"ended at its start .*: expected PREDICTIVE_UNIT_PARAMETERS .* 'colour'\nIts log: ", said)
+    assert "Traceback" not in said
     graph("delete", "broken", "--runner", seed[0])
 
 
@@ -197,10 +201,10 @@ def test_kill_9_of_the_runner_leaves_no_process(tmp_path: Path, whom: str) -> No
 
 def test_without_a_file_it_waits_for_one() -> None:
     with running() as (_, url, said):
-        assert f"servelab graph apply FILE --runner {url}" in said
+        assert f".venv/bin/servelab graph apply FILE --runner {url}" in said
         assert graph("status", "--runner", url) == (
             0,
-            f"nothing is applied at {url}; apply a graph with: servelab graph apply FILE\n",
+            f"nothing is applied at {url}; apply a graph with: .venv/bin/servelab graph apply FILE\n",
         )
 
 
@@ -230,7 +234,10 @@ def test_a_first_version_that_fails_ends_the_run(tmp_path: Path) -> None:
         (("run", "nowhere.yaml"), "nowhere.yaml: expected a file that can be read"),
         (("apply", "nowhere.yaml"), "nowhere.yaml: expected a file that can be read"),
         (("status", "--runner", "http://127.0.0.1:1"), "http://127.0.0.1:1 gave no answer to GET"),
-        (("apply", AB_TEST, "--runner", "http://127.0.0.1:1"), "A graph runner is started by `servelab graph run`"),
+        (
+            ("apply", AB_TEST, "--runner", "http://127.0.0.1:1"),
+            "Start a graph runner by `.venv/bin/servelab graph run`",
+        ),
         (("status", "--runner", "localhost"), "expected a URL such as"),
         (("run", AB_TEST, "--image", "x"), "expected --image IMAGE=FILE.py:Class; found 'x'"),
         (("run", AB_TEST, "--image", "x=y"), "expected --image IMAGE=FILE.py:Class; found 'y' for x"),
@@ -250,7 +257,7 @@ def test_an_unknown_image_says_what_was_perhaps_meant(tmp_path: Path) -> None:
     for action in ("run", "check", "prepare"):
         status, said = graph(action, path)
         assert status == 2
-        assert "did you mean 'modelinfer'?" in said
+        assert "did you mean 'model-infer'?" in said
         assert "--image servelab/modle-infer:1=FILE.py:Class" in said
 
 

@@ -359,6 +359,14 @@ def test_a_feedback_s_route_that_names_no_child_is_the_client_s_error(route: int
     assert caller.calls == []
 
 
+def test_a_route_that_is_missing_below_a_parallel_branch_is_refused_before_anyone_is_credited() -> None:
+    router = unit("r", "ROUTER", unit("b", "MODEL"), unit("c", "MODEL"))
+    graph, caller = unit("all", "COMBINER", unit("a", "MODEL"), router), Recorder()
+    with pytest.raises(WalkError, match=r"r: expected response\.meta\.routing"):
+        tell(graph, caller)
+    assert caller.calls == []
+
+
 def test_an_error_among_the_children_keeps_the_feedback_from_their_parent() -> None:
     caller = Recorder()
     caller.failing = {"a": RuntimeError("of a")}
