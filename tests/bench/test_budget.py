@@ -28,7 +28,7 @@ workers, access_log, life = int(sys.argv[1]), sys.argv[2] == "True", int(sys.arg
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        sum(range(400_000 if life else 40_000))
+        sum(range(1_200_000 if life else 40_000))
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()

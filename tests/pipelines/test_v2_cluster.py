@@ -146,7 +146,7 @@ def test_the_pipeline_deploys_to_a_cluster(proxy: str, controlled: str, tmp_path
     arguments = ["--model", "iris", "--version", "1", "--namespace", NAMESPACE, "--runner", proxy]
     done = run_v2(python, *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{controlled}/seldon/{NAMESPACE}/iris/api/v1.0/predictions says" in done.stdout.splitlines()[-1]
+    assert f"{controlled}/seldon/{NAMESPACE}/iris/api/v1.0/predictions answers" in done.stdout.splitlines()[-1]
     arguments[1:4] = ["mnist", "--version", "1", "--name", "iris"]
     done = run_v2(python, *arguments, breaks="smoke", folder=tmp_path)
     assert done.returncode == 1

@@ -352,6 +352,20 @@ def test_a_client_that_stalls_in_its_body_is_told_so_and_let_go(
     assert component.calls == []
 
 
+def test_a_malformed_chunk_after_the_head_is_answered_at_once(served: Serving) -> None:
+    component = served.component()
+    model(served, component)
+    head = HEAD.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked")
+    with socket.create_connection(("127.0.0.1", served.gateway.port), http_body.PATIENCE / 2) as plug:
+        for part in (head, b"2\r\n{}\r\n", b"no number\r\n"):
+            plug.sendall(part)
+            time.sleep(0.2)  # so that each is read by itself
+        answer = plug.recv(2**16)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"malformed chunk" in answer
+    assert component.calls == []
+
+
 def test_a_client_that_does_not_take_its_answer_is_let_go(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_reply, "PATIENCE", 0.2)
     model(served, served.component(saying(b" " * 2**24)))
