@@ -37,7 +37,7 @@ class StandIns:
 
     def environment(self, path: str = "", more: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
         """The environment to run in: these programs, and those of ``path``."""
-        return {"PATH": f"{self.folder}:{path}", **more}
+        return {"PATH": f"{self.folder}:{path}", "HOME": str(self.folder), **more}  # kubectl keeps a cache there
 
     @property
     def calls(self) -> list[str]:
