@@ -105,7 +105,7 @@ pipeline-run: $(VENV)/.bench  ## run the pipeline of KFP 2 here: train, judge, d
 
 pipeline-run-v1: $(VENV)/.bench  ## run the Argo workflow of KFP 1.8 on this machine (MODEL, VERSION, SABOTAGE=1, ANSWERS, RUNNER)
 	@$(RUN)/python pipelines/v1/run.py $(if $(MODEL),--model '$(MODEL)') $(if $(RUNNER),--runner '$(RUNNER)') \
-	  $(if $(VERSION),-p 'version=$(VERSION)') $(if $(SABOTAGE),-p label_noise=1) $(if $(ANSWERS),-p 'answers=$(ANSWERS)')
+	  $(if $(VERSION),-p 'version=$(VERSION)') $(if $(SABOTAGE),-p label_noise=1) $(if $(ANSWERS),-p 'answers=$(abspath $(ANSWERS))')
 
 pipeline-upload: $(VENV)/.bench  ## upload the pipeline that a KFP server takes (KFP_HOST, NAME; KFP_TOKEN)
 	@$(RUN)/python -m pipelines.upload '$(KFP_HOST)' $(if $(NAME),--name '$(NAME)')
