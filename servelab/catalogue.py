@@ -31,7 +31,9 @@ def write() -> None:
 
 def _cells(strategy: Strategy) -> tuple[str, ...]:
     routes = [strategy.protocol, *(f"{route.protocol} `{route.route}`" for route in strategy.also)]
-    title = f"[{strategy.title}](../strategies/{strategy.name}/README.md)"
+    page = PAGE.with_suffix("") / f"{strategy.name}.md"  # derived; a new strategy has none yet
+    link = f"strategies/{page.name}" if page.exists() else f"../strategies/{strategy.name}/README.md"
+    title = f"[{strategy.title}]({link})"
     status = "" if strategy.status == "active" else f" ({strategy.status})"
     return (title + status, strategy.family, ", ".join(strategy.models), ", ".join(routes), str(strategy.port),
             ", ".join(strategy.capabilities) or "-", strategy.licence, strategy.summary)  # fmt: skip

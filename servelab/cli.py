@@ -14,9 +14,11 @@ from servelab import (
     conformance,
     doctor,
     environment,
+    finding,
     scaffold,
     strategy as strategies,
 )
+from servelab.choose import command as choose
 from servelab.errors import ServelabError
 from servelab.graph import command as graph_command
 from servelab.start import serve
@@ -56,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--write", action="store_true", help="put that table into docs/strategies.md")
     listing.set_defaults(run=_list)
 
+    choose.add(commands.add_parser("choose", help="which strategy fits? questions, and measured figures"))
+
     shared = commands.add_parser("conflicts", help="ask uv which serving libraries can share an environment (minutes)")
     shared.add_argument("--markdown", action="store_true", help="the section of the docs")
     where = shared.add_mutually_exclusive_group()
@@ -75,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--only", nargs="+", metavar="PATTERN", help="checks by name, such as 'v1/*' '*ragged*'")
     check.set_defaults(run=_conformance)
 
-    commands.add_parser("doctor", help="what this machine has, and what is missing for what").set_defaults(run=_doctor)
+    health = commands.add_parser("doctor", help="what this machine has, and what is missing for what")
+    health.add_argument("strategies", nargs="*", help="names or folders of strategies that must be able to serve")
+    health.add_argument("--json", action="store_true", help="for programs: ok, and every finding")
+    health.set_defaults(run=_doctor)
 
     new = commands.add_parser("new-strategy", help="a new strategy folder, a working copy of another")
     new.add_argument("name")
@@ -172,10 +179,10 @@ def _show(result: conformance.Result) -> None:
         print(conformance.line(result), flush=True)
 
 
-def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - one signature for all commands
-    findings = doctor.examine()
-    print(doctor.render(findings))
-    return 0 if all(finding.ok or finding.optional for finding in findings) else 1
+def _doctor(options: argparse.Namespace) -> int:
+    findings = doctor.examine(options.strategies)
+    print(finding.to_json(findings) if options.json else finding.render(findings))
+    return 0 if finding.fine(findings) else 1
 
 
 def _new(options: argparse.Namespace) -> int:

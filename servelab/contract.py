@@ -50,6 +50,10 @@ def _convert(hint: Any, value: Any, file: Path, key: str) -> Any:
     if origin is dict and isinstance(value, dict):
         pairs = {k: _convert(arguments[1], v, file, f"{key}.{k}") for k, v in value.items()}
         return types.MappingProxyType(pairs)
+    if origin is types.UnionType and type(None) in arguments:  # an optional value, null in JSON
+        return None if value is None else _convert(arguments[0], value, file, key)
+    if hint is float and type(value) is int:
+        return float(value)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return read(typing.cast(type[Any], hint), value, file, f"{key}.")
     if type(value) is hint or (origin is Literal and value in arguments):
@@ -66,4 +70,7 @@ def _named(hint: Any) -> str:
         return f"a list, each item {_named(arguments[0])}"
     if origin is dict or dataclasses.is_dataclass(hint):
         return "a table"
-    return {str: "a string", int: "a whole number", bool: "true or false"}.get(hint, str(hint))
+    if origin is types.UnionType:
+        return f"{_named(arguments[0])}, or nothing"
+    names = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(hint, str(hint))

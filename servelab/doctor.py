@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import psutil
 
-from servelab import environment
+from servelab import environment, lessons
 from servelab.errors import ServelabError
+from servelab.finding import Finding
 from servelab.paths import home
 from servelab.strategy import Strategy, load, names
 
@@ -22,36 +23,22 @@ NEEDED_DISK = 3 * GIB  # the toolkit's environment, one per strategy, and uv's c
 ON_A_CLUSTER = 2  # the tier of strategies that a Kubernetes cluster serves
 CLUSTER_PROGRAMS = ("kubectl", "minikube", "helm")
 COMPONENTS = "seldon"  # the strategy whose environment the graph runner's components run in
+ARCHITECTURES = ("x86_64", "AMD64", "arm64", "aarch64")  # that the locked packages are built for
+PORTS = {  # that no strategy takes unasked, but programs of the course's sources do
+    5000: "Flask's default; macOS answers it with AirPlay (switch off AirPlay Receiver)",
+    3389: "remote desktop listens there",
+    8080: "the first choice of many development servers",
+    9000: "Seldon's default for a component",
+}
 SECONDS = 10  # what an outside program has to answer
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; ``optional`` ones are missing without harm to the main job."""
-
-    what: str
-    ok: bool
-    found: str
-    remedy: str = ""
-    optional: bool = False
-
-
-def examine() -> list[Finding]:
-    """Look at everything."""
-    return [_python(), _make(), _cores(), _memory(), _disk(), _home(), _browser(), _engine(), _cluster(),
-            *map(_strategy, names())]  # fmt: skip
-
-
-def render(findings: list[Finding]) -> str:
-    """One line a finding, with its remedy below where something is missing."""
-    width = max(len(finding.what) for finding in findings)
-    lines = []
-    for finding in findings:
-        mark = "ok     " if finding.ok else "without" if finding.optional else "MISSING"
-        lines.append(f"{mark}  {finding.what:<{width}}  {finding.found}")
-        if not finding.ok and finding.remedy:
-            lines.append(f"{'':<9}{'':<{width}}  -> {finding.remedy}")
-    return "\n".join(lines)
+def examine(own: Sequence[str] = ()) -> list[Finding]:
+    """Look at everything; ``own`` are strategies, or folders of strategies, that must be able to serve."""
+    engine, cluster = _engine(), _cluster()
+    return [_python(), _architecture(), _make(), _curl(), _cores(), _memory(), _disk(), _home(), _browser(),
+            engine, cluster, *map(_port, PORTS), *map(_strategy, names()), *lessons.examine(engine.ok, cluster.ok),
+            *(_strategy(name, optional=False) for name in own)]  # fmt: skip
 
 
 def _python() -> Finding:
@@ -61,9 +48,21 @@ def _python() -> Finding:
     )
 
 
+def _architecture() -> Finding:
+    machine = platform.machine()
+    return Finding("CPU architecture", machine in ARCHITECTURES, machine,
+                   f"the locked packages are built for {', '.join(ARCHITECTURES)}")  # fmt: skip
+
+
 def _make() -> Finding:
     path = shutil.which("make")
     return Finding("make", path is not None, path or "not on PATH", "install it with the system's package manager")
+
+
+def _curl() -> Finding:
+    path = shutil.which("curl")
+    return Finding("curl, for lessons", path is not None, path or "not on PATH",
+                   "install it with the system's package manager", optional=True)  # fmt: skip
 
 
 def _cores() -> Finding:
@@ -73,8 +72,9 @@ def _cores() -> Finding:
 
 
 def _memory() -> Finding:
-    free = psutil.virtual_memory().available
-    return Finding("memory", free >= NEEDED_MEMORY, f"{free / GIB:.1f} GiB available", "close programs: 2 GiB are used")
+    memory = psutil.virtual_memory()
+    found = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB available"
+    return Finding("memory", memory.available >= NEEDED_MEMORY, found, "close programs: 2 GiB are used")
 
 
 def _home() -> Finding:
@@ -114,17 +114,23 @@ def _cluster() -> Finding:
                    "make one with: make k8s-up; or set KUBECONFIG", optional=True)  # fmt: skip
 
 
-def _strategy(name: str) -> Finding:
+def _port(port: int) -> Finding:
+    holder = _holder(port)
+    return Finding(f"port {port}", not holder, holder or "free",
+                   f"{PORTS[port]}; the course does not need it", optional=True)  # fmt: skip
+
+
+def _strategy(name: str, optional: bool = True) -> Finding:
     try:
         strategy = load(name)
         needs, remedy = _programs() if strategy.tier == ON_A_CLUSTER else (_environments(strategy), "")
     except ServelabError as error:  # one broken folder must not hide what is wrong with the machine
         return Finding(f"strategy {name}", False, "broken", str(error))
-    free = port_is_free(strategy.port)
-    found = f"port {strategy.port} {'free' if free else 'in use'}, {needs}"
-    if not free:
+    holder = _holder(strategy.port)
+    if holder:
         remedy = f"stop the program on port {strategy.port}, or serve it with PORT=..."
-    return Finding(f"strategy {strategy.name}", not remedy, found, remedy, optional=True)
+    found = f"port {strategy.port} {holder or 'free'}, {needs}"
+    return Finding(f"strategy {name}", not remedy, found, remedy, optional)
 
 
 def _environments(strategy: Strategy) -> str:
@@ -150,14 +156,28 @@ def _programs() -> tuple[str, str]:
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on it on loopback."""
+    """Whether a server could listen on it on loopback, and nobody answers there yet."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
-        return True
+    with socket.socket() as caller:  # macOS lets us bind beside a program that listens on every address
+        caller.settimeout(1)
+        return caller.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _holder(port: int) -> str:
+    """Who is on a port, "in use by python (process 123)", as far as the system tells; empty when it is free."""
+    if port_is_free(port):
+        return ""
+    try:
+        listening = (each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
+        pid = next(filter(None, (each.pid for each in listening if each.laddr and each.laddr.port == port)))
+        return f"in use by {psutil.Process(pid).name()} (process {pid})"
+    except (StopIteration, psutil.Error):  # another user's, whom only root may see
+        return "in use"
 
 
 def _answer(*command: str) -> str | None:

@@ -129,15 +129,32 @@ class Toolkit(Environment):
 def of(strategy: Strategy) -> Environment:
     """The environment of a strategy, on the toolkit's own Python where the strategy takes that, else on its newest.
 
-    A strategy without a lock file of its own runs in the toolkit's environment.
+    A strategy without a lock file of its own runs in the toolkit's environment; a folder elsewhere whose lock is that
+    of one of strategies/, byte for byte, runs in that one's, and nothing is installed for it.
     """
     if not strategy.requirements.exists() and strategy.required_files == REQUIRED_OF_COMPOSED:
-        return Toolkit("toolkit", ROOT / "requirements.txt")
+        return toolkit()
     python = THIS_PYTHON if THIS_PYTHON in strategy.python else max(strategy.python)
     folder = strategy.folder
+    if folder.parent == STRATEGIES:
+        return Environment(folder.name, strategy.requirements, python)
+    if same := _of_same_lock(strategy):
+        return Environment(same.parent.name, same, python)
     # Two folders of one name must not tear down each other's environment.
-    mark = "" if folder.parent == STRATEGIES else f"-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
-    return Environment(folder.name + mark, strategy.requirements, python)
+    mark = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+    return Environment(f"{folder.name}-{mark}", strategy.requirements, python)
+
+
+def _of_same_lock(strategy: Strategy) -> Path | None:
+    """The lock file of strategies/ with the same bytes; that of the strategy of the same name, where it is one."""
+    lock = strategy.requirements.read_bytes() if strategy.requirements.is_file() else b""
+    locks = sorted(STRATEGIES.glob("*/requirements.txt"), key=lambda file: (file.parent.name != strategy.name, file))
+    return next((file for file in locks if file.read_bytes() == lock), None)
+
+
+def toolkit() -> Environment:
+    """The environment that this very program runs in."""
+    return Toolkit("toolkit", ROOT / "requirements.txt")
 
 
 def training() -> Environment:

@@ -44,7 +44,8 @@ def main() -> int:
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
 
-    main_pid = _start(job)
+    program = _start(job)  # kept: a Popen that goes away collects its process, if that has ended, and tells nobody
+    main_pid = program.pid
     _tell(started=main_pid)
     status = None
     while status is None and not asked:
@@ -62,7 +63,7 @@ def main() -> int:
     return 0
 
 
-def _start(job: dict[str, Any]) -> int:
+def _start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
     log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if job["log"] else 2
     try:
         return subprocess.Popen(
@@ -75,7 +76,7 @@ def _start(job: dict[str, Any]) -> int:
             start_new_session=True,
             # Should even this supervisor be killed, the main process hears of it.
             preexec_fn=lambda: _prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
-        ).pid
+        )
     except OSError as error:
         os.write(log, f"servelab: cannot start {job['command'][0]}: {error}\n".encode())
         _tell(exited=127)

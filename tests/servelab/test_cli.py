@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import servelab
-from servelab import doctor
 from servelab.errors import RequestFailed
 from servelab.paths import ROOT
 from servelab.strategy import discover
@@ -102,47 +101,3 @@ def test_a_server_that_dies_ends_the_foreground_command(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     done = run("serve", folders.make(tmp_path, hook=hook), "--model", "iris", "--port", port)
     assert done.returncode == 7
-
-
-def test_doctor_says_what_is_fine_and_how_to_get_the_rest() -> None:
-    done = run("doctor")
-    assert done.returncode == 0, done.stdout
-    for what in (
-        "Python 3.11 or 3.12",
-        "make",
-        "cores",
-        "memory",
-        "disk",
-        "container engine",
-        "cluster",
-        "strategy flask",
-        "environment of pipelines-v2",  # what the strategy kfp is composed of
-    ):
-        assert what in done.stdout
-
-
-def test_doctor_says_what_a_strategy_on_a_cluster_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    text = doctor.render(doctor.examine())
-    assert "make one with: make k8s-up" in text
-    line, remedy = text[text.index("strategy seldon-minikube") :].splitlines()[:2]
-    assert "kubectl, minikube, helm not on PATH" in line
-    assert "make k8s-up" in remedy
-
-
-def test_doctor_shows_a_broken_strategy_among_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folders.make(tmp_path, "broken") / "strategy.toml").write_text("name = 3")
-    monkeypatch.setattr("servelab.strategy.STRATEGIES", tmp_path)
-    text = doctor.render(doctor.examine())
-    assert "MISSING  strategy broken" in text
-    assert "name must be a string; found 3" in text
-
-
-def test_doctor_finds_a_taken_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert not doctor.port_is_free(taken.getsockname()[1])
-
-
-def test_a_missing_thing_is_shown_with_its_remedy() -> None:
-    text = doctor.render([doctor.Finding("x", ok=False, found="absent", remedy="get it")])
-    assert text.splitlines() == ["MISSING  x  absent", "            -> get it"]

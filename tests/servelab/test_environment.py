@@ -1,6 +1,7 @@
 """One environment a strategy: built once, from its lock alone, also when two processes ask at once."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from servelab import environment, strategy as strategies
 from servelab.environment import MARKER, Environment
 from servelab.errors import EnvironmentFailed
+from servelab.paths import STRATEGIES
 from tests import folders
 
 SIX = (
@@ -97,6 +99,24 @@ def test_two_folders_of_one_name_have_environments_of_their_own(tmp_path: Path) 
     names = {environment.of(strategies.load(folders.make(tmp_path / where))).name for where in ("here", "there")}
     assert len(names) == 2
     assert environment.of(strategies.load("flask")).name == "flask"
+
+
+def test_a_folder_elsewhere_with_a_strategys_lock_shares_its_environment(tmp_path: Path) -> None:
+    copy = shutil.copytree(STRATEGIES / "flask", tmp_path / "flask")
+    theirs, ours = (environment.of(strategies.load(name)) for name in ("flask", copy))
+    assert ours == theirs
+    (copy / "requirements.txt").write_text((copy / "requirements.txt").read_text() + "\n")  # one byte more
+    changed = environment.of(strategies.load(copy))
+    assert changed.folder != theirs.folder
+    assert changed.requirements == copy / "requirements.txt"
+
+
+def test_of_two_equal_locks_the_one_of_the_same_name_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second"):
+        (folders.make(tmp_path / "strategies", name) / "requirements.txt").write_text(SIX)
+    monkeypatch.setattr(environment, "STRATEGIES", tmp_path / "strategies")
+    copy = shutil.copytree(tmp_path / "strategies" / "second", tmp_path / "elsewhere" / "second")
+    assert environment.of(strategies.load(copy)).name == "second"
 
 
 def test_a_strategy_uses_this_python_where_it_may() -> None:
