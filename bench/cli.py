@@ -8,6 +8,7 @@ from rich.console import Console
 from bench import agreement, compare, explain, options, planning, probe, results, runner, summary, table
 from bench.errors import BenchError
 from bench.progress import Progress
+from bench.report import command as report
 from bench.results import Run
 from bench.selftest import command as selftest
 from bench.table import Result
@@ -170,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     text = commands.add_parser("explain", help="what a finding means, why it matters, and what to do")
     text.set_defaults(run=_explain)
     text.add_argument("code", metavar="CODE", help="as it stands in the finding, such as GENERATOR_LATE")
+    report.add(commands.add_parser("report", help="the figures per model and strategy, to choose by"))
     probe.add(commands.add_parser("probe", help="service times and errors of a server that already runs"))
     selftest.add(commands.add_parser("selftest", help="does the bench find what it must, and nothing else?"))
     return parser

@@ -187,11 +187,12 @@ def notes_below(result: Result) -> list[str]:
         *(f"{row.name}: {row.budget}" for row in summary.rows),
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_mb'] / 1000:.1f} GB",
         f"System: {machine['system']}, Python {machine['python']}",
-        f"Saved: {_shown(run.folder)}" + (f"; go on with: bench resume {_shown(run.folder)}" if run.missing() else ""),
+        f"Saved: {shown(run.folder)}" + (f"; go on with: bench resume {shown(run.folder)}" if run.missing() else ""),
     ]
 
 
-def _shown(folder: Path) -> Path:
+def shown(folder: Path) -> Path:
+    """As it is named from the repository's root, where it lies below that."""
     return folder.relative_to(ROOT.parent) if folder.is_relative_to(ROOT.parent) else folder
 
 
