@@ -15,10 +15,12 @@ BESIDE = -n 3 --dist loadfile
 
 # MODEL, VERSION, PORT, HOST, WORKERS for serve-%; MODEL, STRATEGIES, BOOTS, ROUNDS for bench.
 OPTIONS = $(if $(MODEL),--model '$(MODEL)') $(if $(VERSION),--version '$(VERSION)')
+COURSE  = $(RUN)/python -m notebooks.course
+NUMBER  = $(or $(N),$(error expected a lesson, such as N=04; they are listed in notebooks/README.md))
 ADDRESS = $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: help bench bench-engine selftest soak hop test lint doctor models docs plots conflicts lock new-strategy \
-        pipeline pipeline-run pipeline-run-v1 pipeline-upload test-images test-cluster k8s-up k8s-seldon k8s-down clean
+        lab lesson check hint solution lessons check-all book pipeline pipeline-run pipeline-run-v1 pipeline-upload test-images test-cluster k8s-up k8s-seldon k8s-down clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile | grep -v %
@@ -45,14 +47,15 @@ soak: $(VENV)/.bench  ## half an hour of an A/B test under load, with applies an
 hop: $(VENV)/.bench  ## what a step of a graph costs, beside its component and beside FastAPI with HTTPX
 	@$(RUN)/python -m bench.hop
 
-test: $(VENV)/.test  ## run every test
+test: $(VENV)/.test $(VENV)/.course  ## run every test
 	@$(RUN)/pytest $(BESIDE)
 
-lint: $(VENV)/.test  ## ruff, mypy --strict for the toolkit and per strategy, hadolint
+lint: $(VENV)/.test $(VENV)/.course  ## ruff, mypy --strict for the toolkit and per strategy, hadolint
 	$(RUN)/ruff check
 	$(RUN)/ruff format --check
 	$(RUN)/mypy
 	$(RUN)/mypy --strict k8s/minikube/run.py
+	@for file in notebooks/[0-9]*/check.py; do $(RUN)/mypy --strict "$$file" || exit 1; done
 	$(RUN)/hadolint strategies/*/Dockerfile pipelines/Dockerfile
 	@for folder in strategies/*/ pipelines/v1/ pipelines/v2/; do \
 	  case $$folder in strategies/*) name=$$(basename "$$folder");; *) name=$${folder%/};; esac; \
@@ -65,11 +68,37 @@ doctor: $(VENV)/.bench  ## what this machine has, and what is missing for what
 models: $(VENV)/.bench  ## retrain the shared models (SERVELAB_MNIST_DIR names a folder with the MNIST files)
 	@$(RUN)/servelab train
 
-docs: $(VENV)/.bench  ## bring the table of docs/strategies.md up to date
-	@$(RUN)/servelab list --markdown --write >/dev/null
+lab: $(VENV)/.course  ## the lessons in JupyterLab (N=04 opens that lesson, PORT)
+	@$(COURSE) lab $(N) $(if $(PORT),--port $(PORT))
 
-plots: $(VENV)/.bench  ## measure and draw the plots of docs/measuring.md (five minutes, on a quiet machine)
-	@VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements-docs.txt
+lesson: $(VENV)/.course  ## begin a lesson's exercise: its files go to notebooks/work/ (N=04; AGAIN=1 starts anew)
+	@$(COURSE) lesson $(NUMBER) $(if $(AGAIN),--again)
+
+check: $(VENV)/.course  ## is the exercise solved? every failure with what to look at, within a minute (N=04)
+	@$(COURSE) check $(NUMBER)
+
+hint: $(VENV)/.course  ## the next hint (N=04)
+	@$(COURSE) hint $(NUMBER)
+
+solution: $(VENV)/.course  ## the solution, beside what you wrote (N=04)
+	@$(COURSE) solution $(NUMBER)
+
+lessons: $(VENV)/.course  ## run every lesson from top to bottom (N=04 that one, OFFLINE=1 cut off from the network, WRITE=1 notes the time)
+	@$(COURSE) run $(N) $(if $(OFFLINE),--offline) $(if $(WRITE),--write)
+
+check-all: $(VENV)/.course  ## every exercise: its starter fails, its solution passes (N=04 that one)
+	@$(COURSE) check-all $(N)
+
+book: $(VENV)/.course  ## build the book, with every lesson's outputs: .servelab/book/html/index.html
+	@$(RUN)/python -m docs.book
+
+docs: $(VENV)/.course  ## derive what is derived: tables and pages of docs/, the lessons' notebooks
+	@$(COURSE) derive
+	@$(RUN)/bench report --write >/dev/null
+	@$(RUN)/servelab list --markdown --write >/dev/null
+	@$(RUN)/servelab choose --write
+
+plots: $(VENV)/.course  ## measure and draw the plots of docs/measuring.md (five minutes, on a quiet machine)
 	@$(RUN)/python docs/plots/measure.py
 	@$(RUN)/python docs/plots/draw.py
 
@@ -79,7 +108,7 @@ conflicts: $(VENV)/.bench  ## ask uv which serving libraries can share an enviro
 lock: $(VENV)/.bench  ## lock the toolkit's and the training environment's packages anew
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) pyproject.toml --group test --output-file requirements-test.txt
-	$(LOCK) pyproject.toml --group docs --output-file requirements-docs.txt
+	$(LOCK) pyproject.toml --constraint requirements-test.txt --group course --output-file requirements-course.txt
 	cd shared_models && ../$(LOCK) requirements.in --output-file requirements.txt
 	for folder in pipelines/v1 pipelines/v2; do \
 	  (cd $$folder && ../../$(LOCK) requirements.in --output-file requirements.txt) || exit 1; done
@@ -160,4 +189,8 @@ $(VENV)/.bench: $(VENV)/bin/uv pyproject.toml
 
 $(VENV)/.test: $(VENV)/.bench requirements-test.txt
 	@VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements-test.txt
+	@touch $@
+
+$(VENV)/.course: $(VENV)/.bench requirements-course.txt
+	@VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements-course.txt
 	@touch $@

@@ -20,7 +20,7 @@ from scipy import stats
 HERE = Path(__file__).parent
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#666666"
-STYLE = {
+STYLE: dict[Any, Any] = {  # matplotlib types each key apart
     "svg.fonttype": "none", "svg.hashsalt": "measuring", "font.family": "sans-serif", "font.size": 10,
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
     "legend.frameon": False, "path.simplify": True, "path.simplify_threshold": 0.5,

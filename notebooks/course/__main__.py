@@ -1,0 +1,3 @@
+from notebooks.course.cli import main
+
+main()

@@ -1,0 +1,29 @@
+"""What a page promises to print, in a fence ``text output``, against what its code printed."""
+
+import re
+
+FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A fenced block of Markdown: its info line, its text."""
+
+
+def outputs(markdown: str) -> list[str]:
+    """The texts of the ``text output`` fences in a piece of Markdown, in order."""
+    return [text for info, text in FENCE.findall(markdown) if is_output(info)]
+
+
+def is_output(info: str) -> bool:
+    """Whether a fence with this info line states what was printed."""
+    return info.split() == ["text", "output"]
+
+
+def missing(expected: str, printed: str) -> str | None:
+    """The first line of ``expected`` that does not occur in ``printed`` after the ones before it; None when all do.
+
+    ``...`` stands for anything: a line is split there, and its pieces are looked for one after the other.
+    """
+    rest = printed
+    for line in filter(None, map(str.strip, re.split(r"\n|\.\.\.", expected))):
+        _, found, rest = rest.partition(line)
+        if not found:
+            return line
+    return None
