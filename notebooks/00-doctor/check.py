@@ -1,0 +1,52 @@
+"""The server of notebooks/work/00/flask listens elsewhere than on the port that somebody holds."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import servelab
+from notebooks.course.check import Failure, Work
+from servelab import strategy
+
+HELD = 8080
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Somebody listens on the port meanwhile: this check, unless another program does already."""
+    try:
+        holder: contextlib.AbstractContextManager[object] = socket.create_server(("127.0.0.1", HELD))
+    except OSError:
+        holder = contextlib.nullcontext()
+    with holder:
+        yield
+
+
+def check_doctor(work: Work) -> Iterator[Failure]:
+    """with port 8080 held, the doctor's JSON is all green"""
+    folder = work.folder / "flask"
+    with held():
+        command = [sys.executable, "-c", "from servelab.cli import main; main()", "doctor", "--json", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    for finding in json.loads(done.stdout)["findings"]:
+        if not finding["ok"] and not finding["optional"]:
+            remedy = f"{finding['remedy']}; or say another port = ... in {folder / 'strategy.toml'}"
+            yield Failure(f"{finding['what']}: {finding['found']}", remedy)
+
+
+def check_predicts(work: Work) -> Iterator[Failure]:
+    """with port 8080 held, the server predicts on its own port"""
+    folder = work.folder / "flask"
+    with held():
+        try:
+            port = strategy.load(folder).port
+            with servelab.serve(folder, model="iris", port=port) as server:
+                label = server.model.labels[server.predict([[5.1, 3.5, 1.4, 0.2]]).argmax()]
+        except servelab.ServelabError as error:
+            yield Failure(str(error), f"port = ... in {folder / 'strategy.toml'}")
+            return
+    if label != "setosa":
+        yield Failure(f"expected the answer setosa; found {label}", "another program may answer on that port")

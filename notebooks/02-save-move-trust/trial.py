@@ -1,0 +1,43 @@
+"""Tries a learner's loader on every artifact of a folder: python trial.py LEARNER ARTIFACTS REPORT
+
+Runs where scikit-learn is. REPORT becomes a JSON object: for each artifact, whether it was loaded, refused, or ended
+in something else, and the message.
+"""
+
+import json
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+FLOWER = [[5.1, 3.5, 1.4, 0.2]]
+
+
+def tried(loader: ModuleType, learner: Path, artifact: Path) -> dict[str, object]:
+    """What became of one artifact."""
+    try:
+        model = loader.load(artifact)
+    except loader.Refused as error:
+        return {"outcome": "refused", "message": str(error)}
+    except Exception as error:
+        lines = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+                 if Path(frame.filename).is_relative_to(learner)]  # fmt: skip
+        return {"outcome": "raised", "message": f"{type(error).__name__}: {error}", "line": "".join(lines[-1:])}
+    answer = model.predict(FLOWER).tolist() if hasattr(model, "predict") else None
+    return {"outcome": "loaded", "message": repr(model), "answer": answer}
+
+
+def main() -> None:
+    """Try them all, in the order of their names."""
+    learner, artifacts, report = map(Path, sys.argv[1:])
+    warnings.simplefilter("ignore")
+    sys.path.insert(0, str(learner))
+    import loader
+
+    found = {artifact.name: tried(loader, learner, artifact) for artifact in sorted(artifacts.iterdir())}
+    report.write_text(json.dumps(found), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Serves the learner's components by Seldon's stock command with four workers, and asks each of them."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import numpy as np
+
+import shared_models
+from notebooks.course import program
+from notebooks.course.check import Failure, Unfinished, Work
+
+HERE = Path(__file__).parent
+STOCK = HERE.parent / "16-a-seldon-component" / "stock.py"
+one_each = run_path(str(HERE / "each_worker.py"))["one_each"]
+
+WORKERS, ROUNDS = 4, 10
+BRANCHES = 10**12  # so many that two of forty draws are the same by chance once in a thousand million checks
+ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
+MESSAGE = json.dumps({"data": {"ndarray": ROWS}}).encode()
+BY_HAND = f"from ModelInfer import ModelInfer; print(ModelInfer('iris').predict({ROWS}).argmax(axis=1).tolist())"
+
+
+def served(work: Work, component: str, parameters: list[dict[str, str]], **env: str) -> program.Running:
+    """The learner's component under the stock command, with four workers."""
+    command = ["python", str(STOCK), component, "--http-port", "{port}", "--workers", str(WORKERS)]
+    env["PREDICTIVE_UNIT_PARAMETERS"] = json.dumps(parameters)
+    return program.start(command, strategy="seldon", cwd=work.folder, port=0, env=env)
+
+
+def asked(server: program.Running, path: str, rounds: int) -> list[Any]:
+    """The answers of so many rounds, in each of which every worker answers once."""
+    try:
+        return [answer for _ in range(rounds) for answer in one_each(server.url, path, MESSAGE, WORKERS, timeout=15)]
+    except OSError as error:  # also one that says no, or nothing within that time
+        look = "load and the method that answers; an AttributeError in load() is swallowed by the wrapper"
+        raise Unfinished(f"expected each worker to answer {path}; {error}", look) from None
+
+
+def check_draws(work: Work) -> Iterator[Failure]:
+    """Forty draws by four workers are forty different numbers."""
+    with served(work, "Router", [{"name": "n_branches", "type": "INT", "value": str(BRANCHES)}]) as server:
+        answers = asked(server, "/route", ROUNDS)
+    draws = [answer["data"]["ndarray"][0][0] for answer in answers]
+    if wrong := [draw for draw in draws if not 0 <= draw < BRANCHES]:
+        yield Failure(f"expected draws from 0 to n_branches - 1; found {wrong[0]} of {BRANCHES}", "Router.route")
+    if (different := len(set(draws))) < len(draws):
+        yield Failure(
+            f"expected {len(draws)} different draws; found {different}, as four workers drew the same numbers",
+            "where Router makes its generator: in the process that forks, or in each worker",
+        )
+
+
+def check_loads(work: Work) -> Iterator[Failure]:
+    """The model is loaded once in each worker, and never in the process that forks."""
+    parameters = [{"name": "container_name", "type": "STRING", "value": "iris"}]
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "loads"
+        with served(work, "Watched", parameters, PYTHONPATH=str(HERE / "watch"), WATCHED=str(told)) as server:
+            answers = asked(server, "/predict", 2)
+        forks, *loads = told.read_text().split()
+    before, after = loads.count(forks), Counter(pid for pid in loads if pid != forks)
+    if before:
+        yield Failure(
+            f"expected no shared_models.load() in the process that forks; found {before}",
+            "ModelInfer.__init__, which that process runs",
+        )
+    if len(after) != WORKERS or max(after.values()) > 1:
+        found = ", ".join(map(str, sorted(after.values()))) or "none"
+        yield Failure(
+            f"expected one shared_models.load() in each of {WORKERS} workers, whatever it is asked; found {found}",
+            "ModelInfer.load, which each worker runs once, and ModelInfer.predict, which runs for each request",
+        )
+    wanted = shared_models.load("iris").predict(ROWS)
+    if any(not np.allclose(answer["data"]["ndarray"], wanted, atol=1e-5) for answer in answers):
+        yield Failure("expected each worker to answer with the model's own probabilities; found others",
+                      "ModelInfer.predict")  # fmt: skip
+
+
+def check_by_hand(work: Work) -> Iterator[Failure]:
+    """ModelInfer("iris").predict(rows) works by hand, without load()."""
+    done = program.run(["python", "-c", BY_HAND], strategy="seldon", cwd=work.folder)
+    if done.returncode or done.stdout.strip() != "[0, 2]":
+        said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+        yield Failure(f"expected the labels [0, 2] of two flowers; found {said[-1]}",
+                      "what self.model is before load() ran, in ModelInfer.__init__")  # fmt: skip

@@ -1,0 +1,169 @@
+"""Does the port compile to what KFP 2 runs, and does its step create the SeldonDeployment and wait for it?
+
+The API that it talks to here is a recording stand-in of Kubernetes' own (recording.py): it deploys nothing.
+"""
+
+import functools
+import importlib.util
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from notebooks.course import program
+from notebooks.course.check import Failure, Work
+
+HERE = Path(__file__).parent
+IMAGE = "servelab-toolkit:1"
+COLLECTION = "/apis/machinelearning.seldon.io/v1/namespaces/default/seldondeployments"
+NAME = "iris"
+# Python's HTTP clients would ask a proxy for 127.0.0.1, where one is set.
+DIRECT = {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of the port: why nothing did, else the compiled file, the runs by cluster, the API's notes."""
+
+    problem: str
+    compiled: dict[str, Any]
+    runs: dict[str, dict[str, Any]]
+    asked: Any
+
+
+def check_compiles(work: Work) -> Iterator[Failure]:
+    """port.py compiles under KFP 2"""
+    found = _found(work.folder)
+    if found.problem:
+        yield Failure(found.problem, "inference_pipeline in port.py; hint 1")
+        return
+    name = found.compiled.get("pipelineInfo", {}).get("name")
+    if name != "inference-pipeline":
+        yield Failure(f"expected the pipeline to be called inference-pipeline; found {name}", "@dsl.pipeline(name=...)")
+    given = found.compiled["root"].get("inputDefinitions", {}).get("parameters", {})
+    if given.get("manifest", {}).get("defaultValue") != _manifest():
+        yield Failure("expected a parameter manifest whose default is seldon_deployment.yaml; found another",
+                      "the parameters of inference_pipeline")  # fmt: skip
+
+
+def check_task(work: Work) -> Iterator[Failure]:
+    """the compiled file has one task: a container of the toolkit's image, never answered from a cache"""
+    found = _found(work.folder)
+    if found.problem:
+        yield _not_yet()
+        return
+    tasks = found.compiled["root"]["dag"]["tasks"]
+    if len(tasks) != 1:
+        yield Failure(f"expected one task; found {', '.join(tasks)}", "inference_pipeline")
+    for name, task in tasks.items():
+        if task.get("cachingOptions", {}).get("enableCache"):
+            yield Failure(f"expected KFP never to take {name} from its cache: it changes the world; found caching on",
+                          "set_caching_options(False) of the task")  # fmt: skip
+    for executor in found.compiled["deploymentSpec"]["executors"].values():
+        if (image := executor["container"]["image"]) != IMAGE:
+            yield Failure(f"expected the image {IMAGE}; found {image}", "base_image of @dsl.component")
+
+
+def check_creates(work: Work) -> Iterator[Failure]:
+    """run by kfp.local, it creates the SeldonDeployment, once"""
+    found = _found(work.folder)
+    if found.problem:
+        yield _not_yet()
+        return
+    posts = found.asked.of("available", "POST")
+    if len(posts) != 1:
+        asked = ", ".join(f"{each.method} {each.path}" for each in found.asked.asked if each.cluster == "available")
+        why = found.runs["available"]["error"]
+        what = f"expected one POST; the API received {asked or 'nothing'}" + (f"; the step said {why}" if why else "")
+        yield Failure(what, "seldon_deployment in port.py; hint 2")
+        return
+    if posts[0].path != COLLECTION:
+        yield Failure(f"expected POST {COLLECTION}; found POST {posts[0].path}",
+                      "/apis/APIVERSION/namespaces/NAMESPACE/seldondeployments")  # fmt: skip
+    if posts[0].body != _manifest():
+        yield Failure("expected the manifest, as JSON, in the body; found another", "json.dumps(manifest).encode()")
+
+
+def check_waits(work: Work) -> Iterator[Failure]:
+    """it waits until status.state is Available, and returns the name"""
+    found = _found(work.folder)
+    if failure := _no_creation(found):
+        yield failure
+        return
+    run = found.runs["available"]
+    looks = len(found.asked.of("available", "GET"))
+    wanted = len(_recording().STATES["available"])
+    if run["error"]:
+        yield Failure(f"expected the pipeline to succeed; found {run['error']}", "seldon_deployment")
+    elif run["output"] != NAME:
+        yield Failure(f"expected the pipeline to return {NAME!r}; found {run['output']!r}",
+                      "the name that the API's answer has, and what inference_pipeline returns")  # fmt: skip
+    if looks < wanted and not run["error"]:
+        yield Failure(f"expected the step to look {wanted} times, until it is Available; it looked {looks} times",
+                      "GET .../seldondeployments/NAME, again and again; at first there is no status")  # fmt: skip
+
+
+def check_refusals(work: Work) -> Iterator[Failure]:
+    """it fails when the object is there already, when its state is Failed, and when time is up"""
+    found = _found(work.folder)
+    if failure := _no_creation(found):
+        yield failure
+        return
+    for cluster, what, look in (
+        ("taken", "the API answered 409 (it is there already)", "let the error of the POST pass"),
+        ("failed", "status.state became Failed", "raise an error"),
+        ("never", "it was not Available within `seconds`", "raise an error"),
+    ):
+        if not found.runs[cluster]["error"]:
+            yield Failure(f"{what}; expected the step to fail; it succeeded", look)
+
+
+def _not_yet() -> Failure:
+    return Failure("not asked yet: port.py does not compile", "the first check")
+
+
+def _no_creation(found: Found) -> Failure | None:
+    if found.problem:
+        return _not_yet()
+    created = found.asked.of("available", "POST")
+    return None if created else Failure("not asked yet: nothing is created", "seldon_deployment")
+
+
+@functools.cache
+def _found(folder: Path) -> Found:
+    """Compile and run it, once for all checks."""
+    with tempfile.TemporaryDirectory() as scratch, _recording().serving() as api:
+        compiled = Path(scratch) / "pipeline.yaml"
+        words = ["python", str(HERE / "drive.py"), str(compiled), api.url]
+        env = DIRECT | {"PYTHONPATH": str(folder)}
+        done = program.run(words, strategy="pipelines/v2", cwd=folder, env=env, timeout=45)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            if where := re.findall(r'port\.py", line (\d+)', done.stderr):
+                last += f" (port.py, line {where[-1]})"
+            return Found(last, {}, {}, api)
+        document = next(yaml.safe_load_all(compiled.read_text("utf-8")))
+        return Found("", document, json.loads(done.stdout.splitlines()[-1]), api)
+
+
+@functools.cache
+def _recording() -> Any:
+    """The stand-in: the module beside this one."""
+    specification = importlib.util.spec_from_file_location("recording", HERE / "recording.py")
+    if specification is None or specification.loader is None:
+        raise ImportError(f"expected {HERE / 'recording.py'}; found none")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["recording"] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def _manifest() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((HERE / "exercise" / "seldon_deployment.yaml").read_text("utf-8"))
+    return document

@@ -1,0 +1,45 @@
+"""The part of check.py that runs in KFP 2's environment: compiles port.py, and runs it by kfp.local.
+
+``python drive.py COMPILED API`` writes the compiled file, runs the pipeline against each cluster of recording.py, and
+prints a JSON object: by cluster, the pipeline's output and why it failed.
+"""
+
+import contextlib
+import io
+import json
+import re
+import sys
+import tempfile
+import warnings
+
+import port
+from kfp import compiler, local
+
+ANSI = re.compile(r"\x1b\[\d+m")
+ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Timeout)\b.*")  # the last line of a traceback
+SECONDS = {"available": 20.0, "taken": 5.0, "failed": 5.0, "never": 1.0}
+
+
+def run(api: str, seconds: float) -> dict[str, object]:
+    """The pipeline's output, or the last error that its step printed."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            return {"output": port.inference_pipeline(api=api, seconds=seconds).output, "error": ""}
+    except Exception as error:
+        lines = [ANSI.sub("", line).strip() for line in printed.getvalue().splitlines()]
+        return {"output": None, "error": next(filter(ERROR.match, reversed(lines)), f"{type(error).__name__}: {error}")}
+
+
+def main() -> None:
+    """Compile, then run."""
+    compiled, api = sys.argv[1:]
+    warnings.simplefilter("ignore")
+    compiler.Compiler().compile(port.inference_pipeline, compiled)
+    with tempfile.TemporaryDirectory() as root:
+        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=root)
+        print(json.dumps({cluster: run(f"{api}/{cluster}", seconds) for cluster, seconds in SECONDS.items()}))
+
+
+if __name__ == "__main__":
+    main()
