@@ -83,8 +83,8 @@ hint: $(VENV)/.course  ## the next hint (N=04)
 solution: $(VENV)/.course  ## the solution, beside what you wrote (N=04)
 	@$(COURSE) solution $(NUMBER)
 
-lessons: $(VENV)/.course  ## run every lesson from top to bottom (N=04 that one, OFFLINE=1 cut off from the network, WRITE=1 notes the time)
-	@$(COURSE) run $(N) $(if $(OFFLINE),--offline) $(if $(WRITE),--write)
+lessons: $(VENV)/.course  ## run every lesson from top to bottom (N=04 that one, WRITE=1 notes the time)
+	@$(COURSE) run $(N) $(if $(WRITE),--write)
 
 check-all: $(VENV)/.course  ## every exercise: its starter fails, its solution passes (N=04 that one)
 	@$(COURSE) check-all $(N)

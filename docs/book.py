@@ -20,12 +20,14 @@ from servelab import command, paths
 from servelab.paths import ROOT
 from servelab.strategy import discover
 
+PARTS = ("source", "html", "doctrees")  # folders of a book: its assembled pages, the site, what Sphinx notes
 # The first page lies in docs/, so that links are the same here and in the repository; this one leads to it.
 DOOR = '<!doctype html><meta charset="utf-8"><title>{title}</title><meta http-equiv="refresh" content="0; url={url}">\n'
 
 
 def build(output: Path) -> Path:
     """Build the whole book into ``output``, anew; returns its first page. Raises BookError, LessonError."""
+    _former(output)  # raises now, not when all lessons were executed
     return html(ROOT, executed(), needed(), output)
 
 
@@ -35,12 +37,12 @@ def executed() -> dict[str, NotebookNode]:
     for folder in lessons.folders():
         lesson = lessons.load(folder)
         print(f"book: lesson {lesson.number}, {lesson.title}", file=sys.stderr, flush=True)
-        done = run.ensure(lesson, without_network=True)
+        done = run.ensure(lesson)
         if done.ok:
             found[str(lesson.notebook.relative_to(ROOT))] = lesson_page.page(lesson, done)
         failed += [f"lesson {lesson.number}: {failure}" for failure in done.failures]
     if failed:
-        raise BookError("\n".join([*failed, "Run such a lesson alone: .venv/bin/python -m notebooks.course run NN"]))
+        raise BookError("\n".join([*failed, "Run such a lesson alone: make lessons N=NN"]))
     return found
 
 
@@ -52,9 +54,9 @@ def needed() -> dict[str, str]:
 
 def html(root: Path, executed: Mapping[str, NotebookNode], needed: Mapping[str, str], output: Path) -> Path:
     """The book of a repository's pages and executed lessons, below ``output``; returns its first page."""
-    source, site, doctrees = output / "source", output / "html", output / "doctrees"
-    for former in (source, site, doctrees):
-        shutil.rmtree(former, ignore_errors=True)
+    source, site, doctrees = (output / name for name in PARTS)
+    for folder in _former(output):
+        shutil.rmtree(folder)
     gather(root, executed, needed).write(source)
     sphinx = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--builder", "html"]
     folders = ["--conf-dir", str(ROOT / "docs"), "--doctree-dir", str(doctrees), str(source), str(site)]
@@ -65,6 +67,15 @@ def html(root: Path, executed: Mapping[str, NotebookNode], needed: Mapping[str, 
     first = f"{Path(FIRST).with_suffix('')}.html"
     (site / "index.html").write_text(DOOR.format(title="servelab", url=first), "utf-8")
     return site / "index.html"
+
+
+def _former(output: Path) -> list[Path]:
+    """The folders of a former book. Raises BookError when anything else is there: it would be somebody's."""
+    found = sorted(output.iterdir()) if output.exists() else []
+    if others := [path.name for path in found if path.name not in PARTS]:
+        raise BookError(f"expected an empty folder, or a former book; found {output} with {', '.join(others)}. "
+                        "Name another: --output FOLDER")  # fmt: skip
+    return found
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from docs.links import followed
+from notebooks.course.links import followed
 from servelab.errors import ServelabError
 
 FIRST = "docs/index.md"

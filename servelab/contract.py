@@ -5,6 +5,7 @@ Allowed values are Literal types; the errors name the file, the key, what was ex
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -52,7 +53,7 @@ def _convert(hint: Any, value: Any, file: Path, key: str) -> Any:
         return types.MappingProxyType(pairs)
     if origin is types.UnionType and type(None) in arguments:  # an optional value, null in JSON
         return None if value is None else _convert(arguments[0], value, file, key)
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return read(typing.cast(type[Any], hint), value, file, f"{key}.")

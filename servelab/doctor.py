@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
@@ -108,7 +109,9 @@ def _engine() -> Finding:
 
 
 def _cluster() -> Finding:
-    version = _answer("kubectl", "version", "--output=json", "--request-timeout=5s")
+    # Told of no cluster, kubectl would ask whatever listens on port 8080.
+    told = {"KUBECONFIG", "KUBERNETES_SERVICE_HOST"} & set(os.environ) or (Path.home() / ".kube" / "config").exists()
+    version = _answer("kubectl", "version", "--output=json", "--request-timeout=5s") if told else None
     answers = version is not None and "serverVersion" in version
     return Finding("Kubernetes cluster, for k8s/", answers, "answers" if answers else "none answers",
                    "make one with: make k8s-up; or set KUBECONFIG", optional=True)  # fmt: skip

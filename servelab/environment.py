@@ -147,7 +147,9 @@ def of(strategy: Strategy) -> Environment:
 
 def _of_same_lock(strategy: Strategy) -> Path | None:
     """The lock file of strategies/ with the same bytes; that of the strategy of the same name, where it is one."""
-    lock = strategy.requirements.read_bytes() if strategy.requirements.is_file() else b""
+    if not strategy.requirements.is_file():
+        return None
+    lock = strategy.requirements.read_bytes()
     locks = sorted(STRATEGIES.glob("*/requirements.txt"), key=lambda file: (file.parent.name != strategy.name, file))
     return next((file for file in locks if file.read_bytes() == lock), None)
 

@@ -1,5 +1,6 @@
 """Which lessons of the course this machine can run: each says in its lesson.toml what it needs."""
 
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ from servelab.paths import ROOT
 
 LESSONS = ROOT / "notebooks"
 WITH_ENGINE, WITH_CLUSTER = 1, 2  # tiers: what a part of the lesson needs besides Python
+PROGRAMS = {"curl": r"(?m)^# !?curl -", "bash": r'(?m)^# %% language="bash"'}  # as a page calls them, in its lesson.py
 
 
 def examine(engine: bool, cluster: bool) -> list[Finding]:
@@ -23,11 +25,15 @@ def _lesson(file: Path, engine: bool, cluster: bool) -> Finding:
     try:
         facts = tomllib.loads(file.read_text("utf-8"))
         what, tier = f"lesson {number} {facts['title']}", facts["tier"]
-        absent = [name for name in facts["strategies"] if not environment.named(name).ready()]
-    except (OSError, ValueError, KeyError, ServelabError) as error:  # a broken lesson must not hide the others
+        absent = [name for name in facts.get("strategies", ()) if not environment.named(name).ready()]
+        page = file.with_name("lesson.py").read_text("utf-8")
+    except KeyError as error:  # a broken lesson must not hide the others
+        return Finding(f"lesson {number}", False, "broken", f"{file}: expected the key {error}; found none")
+    except (OSError, ValueError, TypeError, AttributeError, ServelabError) as error:
         return Finding(f"lesson {number}", False, "broken", f"{file}: {error}")
-    if shutil.which("curl") is None:
-        return Finding(what, False, "needs curl", "install it with the system's package manager", optional=True)
+    if needs := [name for name, call in PROGRAMS.items() if not shutil.which(name) and re.search(call, page)]:
+        remedy = "install it with the system's package manager"
+        return Finding(what, False, f"needs {' and '.join(needs)}", remedy, optional=True)
     found = [f"installs first, from the network: {', '.join(absent)}" if absent else "ready"]
     if tier == WITH_ENGINE and not engine:
         found.append("all but its part in a container")

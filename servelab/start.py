@@ -131,9 +131,10 @@ def usable_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             advice = "Is HOST an address of this machine, such as 127.0.0.1?"
-            if error.errno == errno.EADDRINUSE:
-                other = port + 1000 if port < 60000 else 9100
-                advice = f"Stop the program that uses it, or choose another: PORT={other} (--port {other})"
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                other = port + 1000 if 1024 <= port < 60000 else 9100
+                first = "Stop the program that uses it, or" if error.errno == errno.EADDRINUSE else "It is root's:"
+                advice = f"{first} choose another: PORT={other} (--port {other})"
             raise StartFailed(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from None
         return int(probe.getsockname()[1])
 

@@ -31,11 +31,12 @@ def stale(measured: Path = MEASURED) -> list[Path]:
     """The derived files that are not what the journals say: old, edited by hand, missing, or of nothing any more."""
     wanted = files(measured)
     changed = [file for file, text in wanted.items() if not _same(file, text)]
-    return changed + [file for file in _pages(measured).glob("*.md") if file not in wanted]
+    derived = (*_pages(measured).glob("*.md"), *measured.glob("*/run.json"))
+    return changed + [file for file in derived if file not in wanted]
 
 
 def write(measured: Path = MEASURED) -> None:
-    """Bring all of them up to date; pages of strategies that are gone go, too."""
+    """Bring all of them up to date; pages of strategies and of journals that are gone go, too."""
     wanted = files(measured)
     for file in stale(measured):
         if file in wanted:

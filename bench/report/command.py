@@ -20,9 +20,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of a run, or with runs in it, such as"
                         " results: then the newest complete one of each model (default: docs/measured)")  # fmt: skip
     parser.add_argument("--write", action="store_true", help="also bring docs/measured and docs/strategies up to date")
-    forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--json", action="store_true", help="print JSON instead, for servelab choose --figures")
-    forms.add_argument("--markdown", action="store_true", help="print Markdown instead")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead, for servelab choose --figures")
+    form.add_argument("--markdown", action="store_true", help="print Markdown instead")
 
 
 def _command(arguments: argparse.Namespace) -> int:

@@ -1,10 +1,11 @@
 """The server of notebooks/work/00/flask listens elsewhere than on the port that somebody holds."""
 
 import contextlib
+import http.server
 import json
-import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import servelab
@@ -14,15 +15,27 @@ from servelab import strategy
 HELD = 8080
 
 
+class Holder(http.server.BaseHTTPRequestHandler):
+    """Refuses every request, in one line: a listener that never answers would keep whoever asks it waiting."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """Somebody listens on the port meanwhile: this check, unless another program does already."""
     try:
-        holder: contextlib.AbstractContextManager[object] = socket.create_server(("127.0.0.1", HELD))
+        holder = http.server.ThreadingHTTPServer(("127.0.0.1", HELD), Holder)
     except OSError:
-        holder = contextlib.nullcontext()
-    with holder:
         yield
+        return
+    with holder:
+        threading.Thread(target=holder.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        try:
+            yield
+        finally:
+            holder.shutdown()
 
 
 def check_doctor(work: Work) -> Iterator[Failure]:
@@ -33,8 +46,9 @@ def check_doctor(work: Work) -> Iterator[Failure]:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     for finding in json.loads(done.stdout)["findings"]:
         if not finding["ok"] and not finding["optional"]:
-            remedy = f"{finding['remedy']}; or say another port = ... in {folder / 'strategy.toml'}"
-            yield Failure(f"{finding['what']}: {finding['found']}", remedy)
+            taken = "in use" in finding["found"]
+            another = f"; or say another port = ... in {folder / 'strategy.toml'}" if taken else ""
+            yield Failure(f"{finding['what']}: {finding['found']}", finding["remedy"] + another)
 
 
 def check_predicts(work: Work) -> Iterator[Failure]:

@@ -23,7 +23,8 @@
 # Every lesson has the same nine parts, from *Why* to *Clean up*. Grey cells are code: click on one and press
 # Shift+Enter to run it, from the top down. Some lines begin with `!`; they are for the shell, and you may type them in
 # a terminal, without the `!`. A box without a number beside it shows what you should see, with `...` for what differs
-# between machines. Change things, run them again, break them: nothing that you do in a page changes the project.
+# between machines. Change things, run them again, break them: `make lab N=00`
+# opens a copy of your own, and nothing that you do there changes the project.
 #
 # ### 1. Ask the doctor
 #
@@ -74,8 +75,8 @@ page.begin()  # the repository's root is the working folder; plots are drawn as 
 #
 # ### 2. Let a program ask
 #
-# A line of text is for people. For a program, such as the check of this lesson's exercise, there is JSON: the word `ok`
-# for everything together, then every finding.
+# A line of text is for people. For a program, such as the check of this lesson's exercise, there is JSON: names and
+# values, written so that every language can read them. It says `ok` for everything together, then every finding.
 
 # %%
 import json
@@ -301,10 +302,11 @@ strategy.load(folder)
 #
 # ### Ports
 #
-# The documents that this course is made from start Flask on port 5000, and FastAPI and BentoML on port 3389 of a
-# virtual machine in a cloud. They also listen on `0.0.0.0`, every address of the machine, so that anybody on the
-# network may ask. 5000 is AirPlay's, as you saw, and 3389 is where Windows listens for remote desktops, so attackers
-# try it all day. Our servers listen on `127.0.0.1` unless you say otherwise, each strategy on a port of its own:
+# The [documents](../../docs/seeds.md) that this course is made from start Flask on port 5000, and FastAPI and BentoML
+# on port 3389 of a virtual machine in a cloud. These two listen on `0.0.0.0`, every address of the machine, so that
+# anybody on the network may ask. 5000 is AirPlay's, as you read above, and 3389 is where Windows listens for remote
+# desktops, so attackers try it all day. Our servers listen on `127.0.0.1` unless you say otherwise, each strategy on a
+# port of its own:
 
 # %%
 # !.venv/bin/servelab list

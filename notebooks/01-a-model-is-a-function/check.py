@@ -71,8 +71,11 @@ def judged(module: ModuleType, picture: Picture, digit: int, what: str) -> Itera
         yield Failure(f"a {digit}, {what}: expected {digit}; found {type(error).__name__}: {error}",
                       "predict in digit.py")  # fmt: skip
         return
-    if isinstance(found, bool) or not isinstance(found, int | np.integer) or found != digit:
+    if isinstance(found, bool) or not isinstance(found, int | np.integer):
         yield Failure(f"a {digit}, {what}: expected {digit}, a whole number; found {found!r}",
+                      "what predict returns: int(...) of the place of the largest probability")  # fmt: skip
+    elif found != digit:
+        yield Failure(f"a {digit}, {what}: expected {digit}; found {found}",
                       f"what the model is given: its edge should be 0, its shape (1, 28, 28); this picture's edge is "
                       f"{int(np.median(picture[0]))}, its shape {picture.shape}")  # fmt: skip
     if not np.array_equal(picture, kept):

@@ -121,8 +121,9 @@ print("argmax:", predictions[0].argmax())
 # argmax: 1
 # ```
 #
-# Now the whole way in one command, file in, sentence out. It is Korean for "The predicted value is 1". The course's
-# first source wrote it like this, and every strategy of this project that takes images still answers with it:
+# Now the whole way in one command, file in, sentence out: first by our command, then by a short program like that of
+# the [document](../../docs/seeds.md) which this lesson comes from (seed 001). The sentence is that document's, too. It
+# is Korean for "The predicted value is 1", and every strategy of this project that takes images still answers with it:
 
 # %%
 # !.venv/bin/servelab predict --image shared_models/mnist/samples/1.jpg
@@ -306,7 +307,7 @@ mnist.predict(np.zeros((1, 56, 56)))
 # %% [markdown]
 # ## Then and now
 #
-# The source of this lesson (2022) wrote the same thing with TensorFlow. First it installs `wget`, `pip` and TensorFlow
+# Seed 001 (2022) wrote the same thing with TensorFlow. First it installs `wget`, `pip` and TensorFlow
 # on a virtual machine, and fetches the picture; then:
 #
 # ```python
@@ -356,7 +357,7 @@ for name in ("3.png", "4.jpg", "7.png"):
 # 7.png -> 7
 # ```
 #
-# Last, a small thing that has cost many readers an evening. The source downloads its picture as `img_1.jpg`, and two
+# Last, a small thing that has cost many readers an evening. Seed 001 downloads its picture as `img_1.jpg`, and two
 # paragraphs later opens `1.jpg`. What does a program do for you then?
 
 # %%

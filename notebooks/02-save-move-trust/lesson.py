@@ -36,7 +36,7 @@ from notebooks.course import page, program
 page.begin()  # the repository's root is the working folder; plots are drawn as SVG
 
 HERE = Path("notebooks/02-save-move-trust")
-page.source(HERE / "save.py", lines=(16, 29))
+page.source(HERE / "save.py", lines=(16, 37))
 
 # %% [markdown]
 # It needs scikit-learn. The environment of the strategy `mlflow` has it, so the program runs there.
@@ -273,10 +273,10 @@ opened = pickle.loads(stranger)  # noqa: S301 - we know who made it
 # this line was printed by opening a file
 # ```
 #
-# It was `print` here. It could be a function that deletes your files, or one that sends them away. No scan of the
-# model's accuracy finds it. So: **never open a pickle whose hash you do not have from somebody you trust.** And get the
-# hash by another way than the file: who can exchange the file can exchange a card that lies beside it. Ours are in the
-# repository.
+# It was `print` here. It could be a function that deletes your files, or one that sends them away. And the model could
+# still predict well, so that no test of its answers finds it. So: **never open a pickle whose hash you do not have from
+# somebody you trust.** And get the hash by another way than the file: who can exchange the file can exchange a card
+# that lies beside it. Ours are in the repository.
 #
 # ### Not your bucket
 #
@@ -340,10 +340,10 @@ print(copy.stderr.strip(), "; status", copy.returncode)
 #
 # ### `pickle.load(open('./build/model.pkl', 'rb'))`
 #
-# So a Flask server of the sources starts: no hash, no version, and a path that depends on the folder from which it was
-# started. It is the shortest way, and each of the breaks above is open to it. Today, for scikit-learn, there is
-# *skops*: it keeps the objects of scikit-learn, and asks before it makes an object of a type that it does not know.
-# Here it meets our model, and then one with something else in it:
+# So the Flask server of [seed 000](../../docs/seeds.md) starts: no hash, no version, and a path that depends on the
+# folder from which it was started. It is the shortest way, and each of the breaks above is open to it. Today, for
+# scikit-learn, there is *skops*: it keeps the objects of scikit-learn, and asks before it makes an object of a type
+# that it does not know. Here it meets our model, and then one with something else in it:
 
 # %%
 SKOPS = """
@@ -378,7 +378,7 @@ print(done.stdout or done.stderr)
 #
 # ### `model.save("mnist_model.h5")`
 #
-# The other source trains a network with Keras on Colab, and saves it in HDF5. Keras still reads such files, calls the
+# Seed 001 trains a network with Keras on Colab, and saves it in HDF5. Keras still reads such files, calls the
 # format *legacy*, and writes `.keras` today: one archive with the architecture as JSON and the weights apart. (We only
 # describe this. The page would need TensorFlow, many times as large as everything else here. Our MNIST model is trained
 # by Keras, compared with its ONNX form on stored inputs, and served from that.) Layers with Python code of your own

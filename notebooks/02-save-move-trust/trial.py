@@ -20,7 +20,7 @@ def tried(loader: ModuleType, learner: Path, artifact: Path) -> dict[str, object
         model = loader.load(artifact)
     except loader.Refused as error:
         return {"outcome": "refused", "message": str(error)}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
                  if Path(frame.filename).is_relative_to(learner)]  # fmt: skip
         return {"outcome": "raised", "message": f"{type(error).__name__}: {error}", "line": "".join(lines[-1:])}
@@ -33,10 +33,17 @@ def main() -> None:
     learner, artifacts, report = map(Path, sys.argv[1:])
     warnings.simplefilter("ignore")
     sys.path.insert(0, str(learner))
-    import loader
+    try:
+        import loader
+    except Exception as error:
+        sys.exit(f"loader.py cannot be imported: {type(error).__name__}: {error}")
 
-    found = {artifact.name: tried(loader, learner, artifact) for artifact in sorted(artifacts.iterdir())}
-    report.write_text(json.dumps(found), "utf-8")
+    if lacking := [name for name in ("load", "Refused") if not hasattr(loader, name)]:
+        sys.exit(f"expected loader.py to have load and Refused; found no {', '.join(lacking)}")
+    found = {}
+    for artifact in sorted(artifacts.iterdir()):
+        found[artifact.name] = tried(loader, learner, artifact)
+        report.write_text(json.dumps(found), "utf-8")  # at once: the next one may never end
 
 
 if __name__ == "__main__":

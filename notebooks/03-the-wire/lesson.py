@@ -52,7 +52,7 @@ for name in DIALECTS:
 # | --- | --- | --- | --- |
 # | **features** | servers written by hand (lesson 04) | an object: a name for each number | what each number means |
 # | **Seldon** | Seldon Core (lessons 16, 17) | nested lists: `ndarray` | nothing more; `names` may be added |
-# | **V1** | TensorFlow Serving, KServe, MLflow, Vertex AI | nested lists: `instances` | the model's name, in the path |
+# | **V1** | TensorFlow Serving, KServe; in part MLflow, Vertex | nested lists: `instances` | the model's name (path) |
 # | **V2** | MLServer, Triton, KServe (*Open Inference Protocol*) | one flat list | name, shape and type of the array |
 #
 # ### 2. Three servers

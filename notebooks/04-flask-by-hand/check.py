@@ -49,7 +49,8 @@ def check_all_missing(work: Work) -> Iterator[Failure]:
 
 def check_no_object(work: Work) -> Iterator[Failure]:
     """a body that is no JSON object is refused with a message"""
-    yield from found(work, NO_OBJECT, f"read() in {SERVER}: what json can parse may be a list, null or a number")
+    look = f"read() in {SERVER}: what json can parse may be a list, null, a number; or a RecursionError"
+    yield from found(work, NO_OBJECT, look)
 
 
 def check_values(work: Work) -> Iterator[Failure]:

@@ -44,9 +44,9 @@ page.begin()  # the repository's root is the working folder; plots are drawn as 
 page.source("strategies/flask/quickstart.py")
 
 # %% [markdown]
-# Find three parts. The model is loaded **once**, when the program starts. `@app.post(...)` ties a method and a path to
-# a function. The function turns JSON into an array, calls the model, and returns a dictionary, which Flask writes as
-# JSON.
+# Find three parts. The model is loaded **once**, when the program starts: `session` is the model's file (ONNX, lesson
+# 02), opened, and `session.run` calls it. `@app.post(...)` ties a method and a path to a function. The function turns
+# JSON into an array, calls the model, and returns a dictionary, which Flask writes as JSON.
 #
 # ### 2. Start it
 #
@@ -343,7 +343,7 @@ page.table(ask(server.connect("features")), ["sent", "status", "answer"])
 # ```
 #
 # Edit `notebooks/work/04/flask/server.py`. It answers good input, and makes a 500 of nearly everything else. The check
-# starts *your* server and sends it some sixty requests, good and bad: the same that every server of this course must
+# starts *your* server and sends it some eighty requests, good and bad: the same that every server of this course must
 # stand (`make test-flask`). It tells you of each that failed what was sent, what came back and what was expected.
 #
 # A good message lets the client repair the request without asking you:

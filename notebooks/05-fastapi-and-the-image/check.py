@@ -120,4 +120,5 @@ def exchange(url: str, request: Request) -> tuple[int, bytes]:
 
 
 def tail(log: str, lines: int = 4) -> str:
-    return "\n".join(log.rstrip().splitlines()[-lines:])
+    told = [line for line in log.splitlines() if line and not line.startswith("INFO:")]  # its stop is no news
+    return "\n".join(told[-lines:])

@@ -219,8 +219,6 @@ page.source(LESSON / "then" / "app.py")
 
 # %%
 SETTINGS = {"PORT": "{port}"}
-
-
 SAMPLE = Path("shared_models/mnist/samples/1.jpg").read_bytes()
 
 
@@ -277,7 +275,32 @@ with program.start(command, strategy="fastapi", cwd=LESSON / "then", port=0) as 
 # uvicorn needs the text: it starts new Python processes, and each must import the application for itself. So the rule
 # is the idea of this lesson: load the model *where the requests are answered*, in each process that answers.
 #
-# FastAPI's place for it is the **lifespan**: a function that runs in each of these processes, before its first request.
+# FastAPI's place for it is the **lifespan**: a function with a `yield`. What stands before the `yield` is done in each
+# of these processes before its first request, what stands after it when the server stops. Here is one that only says
+# so:
+
+# %%
+page.source(LESSON / "lifespan.py")
+
+# %%
+command = ["python", "lifespan.py"]
+with (
+    program.start(command, strategy="fastapi", cwd=LESSON, port=0, env=SETTINGS) as running,
+    servelab.connect(running.url, "image", "mnist") as client,
+):
+    client.exchange(Request("GET", "/", (), b""))
+print(*[line for line in running.text().splitlines() if "module" in line], sep="\n")
+
+# %% [markdown]
+# ```text output
+# executed, as the module __main__
+# executed, as the module lifespan
+# hello: before the first request, in the module lifespan
+# hello: a request, in the module lifespan
+# hello: after the last request, in the module lifespan
+# ```
+#
+# Again the file is executed twice. But the lifespan runs once, and in the copy that answers.
 
 # %% [markdown]
 # ## Exercise
@@ -326,7 +349,7 @@ with program.start(command, strategy="fastapi", cwd=LESSON / "then", port=0) as 
 # | then | now |
 # | --- | --- |
 # | `model` under `if __name__ == "__main__":` with `uvicorn.run("app:app")`: 500 | a lifespan |
-# | `@app.on_event("startup")`, the usual repair | deprecated in FastAPI 0.93 (2023), for the lifespan |
+# | `@app.on_event("startup")`, the usual repair | superseded by the lifespan in FastAPI 0.93 (2023), and deprecated |
 # | `image: UploadFile = File(...)` | `image: UploadFile` says the same |
 # | `return {f"..."}`, a Python *set* of one sentence | a list; JSON has no sets, so both are written as a list |
 # | `model.layers[0].input_shape` | gone in Keras 3; here the model's card says its shape |

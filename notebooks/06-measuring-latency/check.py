@@ -4,6 +4,7 @@ import json
 import math
 import tempfile
 import tomllib
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -61,10 +62,13 @@ def check_recorded_first(work: Work) -> Iterator[Failure]:
 
 def check_complete(work: Work) -> Iterator[Failure]:
     """every handler is measured in every round, at concurrency 16, and nothing is missing"""
-    command = ["uvicorn", "variants:app", "--port", "{port}", "--no-access-log"]
-    here = Path(__file__).parent / "exercise"
-    with program.start(command, strategy="fastapi", cwd=here, port=0) as running:
+    command = ["uvicorn", "connections:app", "--port", "{port}", "--no-access-log"]
+    here = Path(__file__).parent
+    env = {"PYTHONPATH": str(here)}
+    with program.start(command, strategy="fastapi", cwd=here / "exercise", port=0, env=env) as running:
         windows = _windows(work, {name: f"{running.url}/{name}" for name in VARIANTS}, ROUNDS, SECONDS)
+        with urllib.request.urlopen(f"{running.url}/connections", timeout=10) as answer:
+            connections = json.load(answer)
     found = sorted((window.get("round"), window.get("variant")) for window in windows)
     expected = sorted((number, name) for number in range(1, ROUNDS + 1) for name in VARIANTS)
     if found != expected:
@@ -75,6 +79,20 @@ def check_complete(work: Work) -> Iterator[Failure]:
         yield Failure(
             f"expected one round after the other, all variants in each; found rounds {order}",
             "a machine drifts: who measures all of A and then all of B measures the drift",
+        )
+    for name in VARIANTS if found == expected else ():
+        least = ROUNDS * CLIENTS  # each client has a connection of its own, and the probe asks once before them
+        if not least <= connections.get(name, 0) < 2 * least:
+            yield Failure(
+                f"{name}: expected {CLIENTS} clients in each of {ROUNDS} rounds, so {least} connections or a few more; "
+                f"found {connections.get(name, 0)}",
+                "Probe(..., concurrency=16); without it the probe sends 100 requests/s, however many wait",
+            )
+    turns = [[window.get("variant") for window in windows if window.get("round") == number] for number in (1, 2)]
+    if found == expected and turns[1] != turns[0][::-1]:
+        yield Failure(
+            f"expected round 2 in the opposite order of round 1; found {turns[0]}, then {turns[1]}",
+            "who is always the last of a round meets whatever the round has done to the machine",
         )
     for window in windows:
         yield from _whole(window)

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 06 · Measuring latency without fooling yourself
 #
+# **One idea:** a latency means something only with its percentile, its load and its doubt.
+#
 # ## Why
 #
 # "The server answers in two milliseconds." Which request? The first one, or one that came an hour later? A usual one,
@@ -20,10 +22,11 @@ import time
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 
 import servelab
 import shared_models
-from bench import figures, probe, verdict
+from bench import explain, figures, probe, verdict
 from bench.load.records import Records
 from bench.load.schedule import poisson
 from bench.probe import Probe
@@ -31,7 +34,16 @@ from bench.selftest.lab import Faults
 from bench.selftest.subject import serving
 from notebooks.course import program
 
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#666666"
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
+
+
+def plain(*axes):
+    """Logarithmic axes with plain numbers: 0.5, 1, 2, and so on."""
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+
 
 # %% [markdown]
 # ## Do
@@ -62,6 +74,7 @@ for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
 right.axvline(warm.mean(), color=ORANGE, label="mean")
 right.set(title="Which share was answered within so many ms", xlabel="ms", xscale="log", ylim=(0, 1.02))
 right.legend(loc="lower right", frameon=False)
+plain(left.yaxis, left.xaxis, right.xaxis)
 plt.show()
 
 p50, p95, p99 = np.percentile(warm, (50, 95, 99))
@@ -78,21 +91,23 @@ print("the first prediction took longer than the median one:", times[0] > p50)
 # *warm-up*. It is real (your users meet it after each release), but it is not the same thing as the rest, so it must
 # not be mixed with it.
 #
-# The right plot shows why a mean says little: it lies wherever a few slow requests pull it. A *percentile* says
-# something about users: p95 is the time within which 95 of 100 requests are answered. p50 is the median.
+# The right plot is of all the others. A *percentile* says something about users: p95 is the time within which 95 of 100
+# requests are answered. p50 is the median: half are quicker. A mean says little: it lies wherever a few slow requests
+# pull it.
 #
 # ### 2. Who waits for the server does not see it stop
 #
 # The loop above sends the next request when the last answer has come. This is a *closed loop*. Real users do not do
 # that: they do not know each other, and they come when they like. This is an *open loop*: requests leave by a schedule.
 #
-# The server below is one of the bench's own control programs. It stands still for 200 ms every 2 seconds, as a server
-# does that collects garbage or waits for a disk. **Predict first:** a tenth of all time is lost. What is the p95?
+# The server below is one of the bench's own control programs. It stands still for 100 ms in every second, as a server
+# does that collects garbage or waits for a disk. **Predict first:** a tenth of all time is lost. What is the p95 of
+# users who come when they like? And what does a closed loop say?
 
 # %%
-with serving(Faults(stall=0.2, every=2.0)) as stalling:
-    closed = stalling.drive(4.0, connections=8).records  # 8 clients, each waits for its answer
-    opened = stalling.drive(4.0, poisson(300, 4.1, seed=1)).records  # 300 requests/s, whatever the server does
+with serving(Faults(stall=0.1, every=1.0)) as stalling:
+    closed = stalling.drive(2.0, connections=8).records  # 8 clients, each waits for its answer
+    opened = stalling.drive(2.0, poisson(300, 2.1, seed=1)).records  # 300 requests/s, whatever the server does
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(9, 4.2), sharex=True, sharey=True, layout="constrained")
@@ -112,19 +127,20 @@ seen = {"open loop": figures.percentiles(opened.response()), "closed loop": figu
 page.table(
     [(name, *(f"{p[q]:.2f}" for q in ("p50", "p95", "p99"))) for name, p in seen.items()], ("", "p50", "p95", "p99")
 )
-print("the open loop sees a p95 of 40 ms or more:", seen["open loop"]["p95"] > 40)
+print("the open loop sees a p95 of 20 ms or more:", seen["open loop"]["p95"] > 20)
 print("the closed loop's p95 is smaller:", seen["closed loop"]["p95"] < seen["open loop"]["p95"])
 
 # %% [markdown]
 # ```text output
-# the open loop sees a p95 of 40 ms or more: True
+# the open loop sees a p95 of 20 ms or more: True
 # the closed loop's p95 is smaller: True
 # ```
 #
 # It is the same server, in the same minute. In the closed loop each client is caught once in a stall and then waits, so
-# a stall makes eight requests slow, among tens of thousands of quick ones. All the users who would have come meanwhile
-# were never sent. The measurement and the server stand still together: this is called *coordinated omission*. In the
-# open loop everybody who comes during a stall waits, and a tenth of all users does: the p95 is near 100 ms.
+# a stall makes eight requests slow, among tens of thousands of quick ones. The requests of all the users who would have
+# come meanwhile were never sent. The measurement and the server stand still together: this is called *coordinated
+# omission*. In the open loop everybody who comes during a stall waits, and a tenth of all users does. Half of these
+# wait more than 50 ms, so the p95 of all is near 50 ms.
 #
 # ### 3. One client is no load
 #
@@ -194,7 +210,8 @@ runs = page.scratch() / "runs"
 # - **SCREENING** says: this run is too small for a verdict. Every start of a server (a *boot*) has its own luck, so the
 #   bench wants six boots or more before it says that two servers differ.
 #
-# The run is kept: every request with its three stamps, intended, sent and done. So you can draw your own picture of it.
+# The run is kept: every request with three stamps, when it was *intended* to be sent, when it was *sent*, and when it
+# was *done*. A response time counts from the first to the last. So you can draw your own picture of it.
 
 # %%
 (folder,) = runs.iterdir()
@@ -205,6 +222,7 @@ for arm, colour in (("flask", ORANGE), ("fastapi", BLUE)):
         axis.plot(waits, np.arange(1, len(waits) + 1) / len(waits), color=colour, label="" if number else arm)
 axis.set(title="Response times, a line for each round", xlabel="ms", ylabel="share answered", xscale="log")
 axis.legend(loc="lower right", frameon=False)
+plain(axis.xaxis)
 plt.show()
 
 # %% [markdown]
@@ -214,7 +232,9 @@ plt.show()
 # ## What happened
 #
 # The bench ends with words, not with a winner. Here are made-up medians of eight boots each, so that you see what the
-# words take. Each server is compared with `old`, pair by pair:
+# words take. Each server is compared with `old`, pair by pair. Read a line so: `slower` takes 1.30 times the p50 of
+# `old`. In brackets stands its *95 % interval*, the ratios that this data leaves plausible; *p* says how often chance
+# alone would make a difference as large as this.
 
 # %%
 old = [1.00, 1.02, 0.99, 1.01, 1.00, 0.98, 1.01, 1.00]  # ms, a p50 from each boot
@@ -236,7 +256,8 @@ for each in verdict.verdicts(by_figure):
 # p50: noisy 1.06 of old [0.85, 1.33], p ...: not distinguishable
 # ```
 #
-# - *different*: the interval excludes 1, chance alone would rarely do it, and the effect is worth a word.
+# - *different*: the interval excludes 1, chance alone would rarely do it (p is below 0.05), and the effect is more than
+#   5 %, so it is worth a word.
 # - *equivalent*: the whole interval lies within 5 % of 1. This is a claim, and it needs evidence too.
 # - *not distinguishable*: this data cannot tell. `noisy` may be a third slower or 15 % faster. Who writes "no
 #   difference" here says more than he knows.
@@ -252,7 +273,8 @@ for each in verdict.verdicts(by_figure):
 # CPU: --boots ...
 # ```
 #
-# The median takes many boots; the processor time for each prediction is the steadiest figure, and takes the fewest.
+# Look at the times. The slowest requests (p95, p99) scatter so much that it takes more than an hour. The processor time
+# for each prediction is the steadiest figure, and takes minutes.
 #
 # ## Break it
 #
@@ -261,7 +283,7 @@ for each in verdict.verdicts(by_figure):
 
 # %%
 with serving(Faults(work_us=2000)) as honest, serving(Faults(work_us=2000, errors=0.8)) as failing:
-    both = {name: each.drive(1.5, connections=1).records for name, each in (("honest", honest), ("failing", failing))}
+    both = {name: each.drive(0.8, connections=1).records for name, each in (("honest", honest), ("failing", failing))}
 naive = {name: float(((r.done - r.sent)[r.counted]).mean() / 1e6) for name, r in both.items()}
 known = {name: figures.percentiles(r.response()) for name, r in both.items()}
 page.table(
@@ -281,10 +303,11 @@ print("its p95, when a failure is a request that was never answered:", known["fa
 # distribution: more than 5 % have failed, so nobody can promise a p95. Nothing is dropped.
 #
 # Two more ways to be fast are left to [the gates](../../docs/measuring.md#gates): to answer from a memory of old
-# requests, and to answer wrongly. The bench compares a sample of the answers of every timed round:
+# requests, and to answer wrongly. The bench compares a sample of the answers of every timed round. `bench explain
+# WRONG_ANSWER` prints what it says then, and this is the first line of it:
 
 # %%
-# !bench explain WRONG_ANSWER | head -1
+print(explain.page("WRONG_ANSWER").splitlines()[0])
 
 # %% [markdown]
 # ```text output

@@ -181,6 +181,32 @@ def check_between(work: Work) -> Iterator[Failure]:
                     "predict(): the model that makes the key must be the one that is asked; is self.model read twice?",
                 )
                 return
+    cached = _looked_at_once(work, old, new)
+    cached.predict(row)
+    for model, what in ((old, "version 1"), (new, "version 2")):
+        cached.swap(model)
+        if not np.array_equal(cached.predict(row), model.predict(row)):
+            yield Failure(
+                f"expected the answer of {what}; found another, after a swap that came when predict() had just read "
+                "self.model",
+                "predict(): model = self.model, once, and from then on only model",
+            )
+            return
+
+
+def _looked_at_once(work: Work, old: Model, new: Model) -> Any:
+    """A CachedModel of the learner's that serves `old`, and `new` as soon as somebody has read its `model`."""
+    served = [old]
+
+    def look(_: object) -> Model:
+        return served.pop(0) if len(served) > 1 else served[0]
+
+    def put(_: object, model: Model) -> None:
+        served[:] = [model]
+
+    cached = type("Swapped", (work.module("cache").CachedModel,), {"model": property(look, put)})(old)
+    served.append(new)
+    return cached
 
 
 def check_owner(work: Work) -> Iterator[Failure]:

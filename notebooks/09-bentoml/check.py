@@ -30,7 +30,7 @@ TELL = (
 LOOK = {
     "answers": "predict: it returns what model().predict(instances) does",
     "image": "classify: input_spec=Upload, model().preprocess, and `with refusals():` around both uses of the model",
-    "v1": "predict: `with refusals():` around the model makes a wrong row a 400",
+    "v1": "predict: input_spec=Instances, which makes a wrong row a 400, and output_spec=Predictions",
     "load": "what the service does once per request and could do once, in __init__",
 }
 
@@ -91,8 +91,10 @@ def check_bento(work: Work) -> Iterator[Failure]:
 def _not_yet(work: Work) -> Failure | None:
     """A service that is none is not started: it would only be waited for."""
     found, problem = _apis(work.folder / STRATEGY)
-    if problem or "predict" not in found:
-        return Failure("not asked yet: there is no service with an API predict", "the first check")
+    if problem or found.get("predict") != APIS["predict"]:
+        return Failure(
+            f"not asked yet: there is no service with an API predict at {APIS['predict']}", "the first check"
+        )
     return None
 
 

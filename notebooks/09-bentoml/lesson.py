@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 09 · BentoML
 #
-# **The idea:** a serving library keeps, serves and packs a model; you write one class.
+# **One idea:** a serving library keeps, serves and packs a model; you write one class.
 #
 # ## Why
 #
@@ -19,8 +19,7 @@
 # | code, model and packages in one thing | a Dockerfile of your own | a *bento* |
 # | answer a file instead of requests | another program | the same class |
 #
-# What it costs is the other half of the lesson;
-# [lesson 10](../10-a-hundred-times-flask/10-a-hundred-times-flask.ipynb) measures it.
+# What it costs, [lesson 10](../10-a-hundred-times-flask/10-a-hundred-times-flask.ipynb) measures.
 #
 # BentoML runs in an environment of its own. This page stays outside of it: it starts programs there and talks to them.
 
@@ -37,7 +36,7 @@ page.begin()
 # BentoML looks for its store in `BENTOML_HOME`, or in your home folder. Here it is a folder that goes away with this
 # page. The second variable matters as well: without it BentoML reports to its makers what you do.
 #
-# `store.py` is a program of the strategy, forty lines long. It copies the model's files into the store, under a tag:
+# `store.py` is a short program of the strategy. It copies the model's files into the store, under a tag:
 # name, version, and a key made of the content.
 
 # %%

@@ -15,6 +15,7 @@ from notebooks.course.check import Failure, Unfinished, Work
 from servelab.paths import ROOT
 
 KEYS = ("run", "figure", "faster", "slower", "times", "low", "high", "word", "screening", "hundred")
+NAMES = ("run", "figure", "faster", "slower")
 ROUNDING = 0.02  # as a share: two decimals of a ratio near 1, and whole numbers of one near 100
 SEED = ("flask", "bentoml")  # the two that the claim of seed 001 is about
 HUNDRED = 100.0
@@ -37,6 +38,9 @@ class Evidence:
             raise Unfinished(f"claim.toml cannot be read: {error}", "claim.toml") from None
         if missing := [key for key in (*KEYS, "given") if key not in claim]:
             raise Unfinished(f"expected the keys {', '.join(KEYS)}; found no {', '.join(missing)}", "claim.toml")
+        for key in NAMES:
+            if not isinstance(claim[key], str):
+                raise Unfinished(f'expected {key} = "a name, in quotes"; found {claim[key]!r}', f"claim.toml: {key}")
         try:
             run = Run.load(ROOT / Path(claim["run"]))
             return cls(claim, run, summary.summarise(run))
@@ -93,7 +97,8 @@ def check_times(work: Work) -> Iterator[Failure]:
         said = evidence.claim[key]
         if not isinstance(said, (int, float)) or abs(said - value) > ROUNDING * value:
             yield Failure(
-                f"expected {key} = {ratio_text(value)} for {pair.arm} / {pair.base}; found {said!r}",
+                f"expected {key} to be a number, and what the run says of {evidence.claim['figure']}, {pair.arm} by "
+                f"{pair.base}; found {said!r}",
                 f"bench show {evidence.claim['run']}: the line of that figure. Turned around, a ratio is 1 / ratio",
             )
 
@@ -104,7 +109,7 @@ def check_word(work: Work) -> Iterator[Failure]:
     found = evidence.pair
     for key, value in (("word", found.word), ("screening", found.comparison.screening)):
         if (said := evidence.claim[key]) != value:
-            yield Failure(f"expected {key} = {value!r}; found {said!r}", "the end of the figure's line in bench show")
+            yield Failure(f"{key} = {said!r} is not what the run says", "the end of the figure's line in bench show")
 
 
 def check_given(work: Work) -> Iterator[Failure]:
@@ -122,7 +127,8 @@ def check_given(work: Work) -> Iterator[Failure]:
         "cores": environment["cores"],
     }.items():
         if (said := given.get(key)) != value:
-            yield Failure(f"expected {key} = {value!r}; found {said!r}", "claim.toml: [given]; the end of bench show")
+            look = "the first line of bench show" if key == "model" else "the last lines of bench show"
+            yield Failure(f"{key} = {said!r} is not what the run says", f"claim.toml: [given]; {look}")
 
 
 def check_hundred(work: Work) -> Iterator[Failure]:

@@ -33,6 +33,7 @@ CALLS = {
     "once more": ["promote", SECOND],
 }
 AFTER = {"champion": SECOND, "previous": FIRST}
+SECONDS = 25.0  # for all calls; on a busy machine they take five, most of it MLflow's import
 Said = dict[str, Any]
 
 
@@ -132,13 +133,23 @@ def _said(folder: Path) -> Said:
     """What came of each call, and the runs by their versions. An error at the import is that of every call."""
     path = os.pathsep.join([str(folder), str(STRATEGY)])
     words = ["python", str(HERE / "drive.py"), json.dumps(list(CALLS.values()))]
-    done = program.run(words, strategy="mlflow", cwd=folder, env=_store() | {"PYTHONPATH": path})
+    env = _store() | {"PYTHONPATH": path}
+    try:
+        done = program.run(words, strategy="mlflow", cwd=folder, env=env, timeout=SECONDS)
+    except ServelabError:
+        return _nothing(f"expected all calls to end within {SECONDS:g} s; they did not: an endless loop?")
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        nothing = f"the process ended with status {done.returncode}: sys.exit, os._exit, a crash?"
+        last = (done.stderr.strip().splitlines() or [nothing])[-1]
         if where := re.findall(r'champion\.py", line (\d+)', done.stderr):
             last += f" (champion.py, line {where[-1]})"
-        return {"runs": {}} | {name: {"returned": None, "raised": last, "aliases": {}} for name in CALLS}
+        return _nothing(last)
     return dict(zip([*CALLS, "runs"], json.loads(done.stdout.splitlines()[-1]), strict=True))
+
+
+def _nothing(why: str) -> Said:
+    """What is said of each call when none could be made."""
+    return {"runs": {}} | {name: {"returned": None, "raised": why, "aliases": {}} for name in CALLS}
 
 
 def _version_that_answers(asked: str) -> str:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 11 · MLflow
 #
-# **The idea:** a registry says which version answers, and how each version was made.
+# **One idea:** a registry says which version answers, and how each version was made.
 #
 # ## Why
 #
@@ -48,7 +48,7 @@ page.begin()
 
 # %% [markdown]
 # A small program of this lesson calls that, and then prints what the registry holds: of each version the run that made
-# it, and its alias. MLflow checks each model by loading it again, so this takes some seconds.
+# it, and its alias. Each model is loaded again and asked, to see that it answers as before, so this takes some seconds.
 
 # %%
 page.source("notebooks/11-mlflow/registered.py")
@@ -254,7 +254,8 @@ print("the strategy:       ", ask(champion.url + "/invocations", body))
 #
 # **Against it:**
 #
-# * a request costs several times as much CPU as with FastAPI: `make bench STRATEGIES="fastapi mlflow"` measures it;
+# * a request costs about three times as much CPU as with FastAPI in [our figures](../../docs/strategies/mlflow.md):
+#   `make bench STRATEGIES="fastapi mlflow"` measures yours;
 # * the environment is large.
 #
 # **Think about:**

@@ -1,6 +1,7 @@
 """Serves the learner's InputTransformer by Seldon's stock command, and sends it the golden rows."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ import shared_models
 from notebooks.course import program
 from notebooks.course.check import Failure, Unfinished, Work
 from servelab import Client
+from servelab.errors import ServelabError, StartFailed
 from servelab.protocols.base import JSON, Request
 
 STOCK = Path(__file__).parent / "stock.py"
 ANIMALS = shared_models.load("animals")
+SECONDS = 10.0  # that an answer may take
+FILE = "InputTransformer.py"
 NAMED = "the name of the method: expected transform_input, as Seldon's wrapper calls it, with features_names=None"
 
 
@@ -26,14 +30,24 @@ def served(work: Work, container_name: str) -> program.Running:
     typed = [{"name": name, "type": "STRING", "value": value} for name, value in given.items()]
     command = ["python", str(STOCK), "InputTransformer", "--service-type", "TRANSFORMER", "--http-port", "{port}"]
     env = {"PREDICTIVE_UNIT_PARAMETERS": json.dumps(typed)}
-    return program.start(command, strategy="seldon", cwd=work.folder, port=0, env=env)
+    try:
+        return program.start(command, strategy="seldon", cwd=work.folder, port=0, env=env)
+    except StartFailed as error:
+        said = str(error).strip().splitlines()[-1].strip()
+        line = re.findall(rf'{FILE}", line (\d+)', str(error))
+        raise Unfinished(f"expected the component to start; found {said}",
+                         f"{FILE}:{line[-1]}" if line else FILE) from None  # fmt: skip
 
 
 def asked(server: program.Running, rows: Any) -> tuple[int, Any]:
     """The status of the answer, and its rows; of a refusal, its words."""
     body = json.dumps({"data": {"ndarray": rows}}).encode()
-    with Client(server.url, "seldon", ANIMALS) as client:
-        status, _, answer = client.exchange(Request("POST", "/transform-input", JSON, body))
+    try:
+        with Client(server.url, "seldon", ANIMALS, timeout=SECONDS) as client:
+            status, _, answer = client.exchange(Request("POST", "/transform-input", JSON, body))
+    except ServelabError as error:
+        raise Unfinished(f"expected an answer within {SECONDS:g} s; found none: {error}",
+                         "transform_input: a loop without end, or an end of the process?") from None  # fmt: skip
     try:
         content = json.loads(answer)
     except ValueError:  # the wrapper's 500 is a page
@@ -49,8 +63,10 @@ def compared(found: Any, raw: list[Any], wanted: Any, features: tuple[str, ...])
                       "method to call, and passes the data on without an error", NAMED)  # fmt: skip
         return
     try:
-        array = np.array(found, dtype=float)
-    except ValueError:
+        array = np.array(found)
+    except ValueError:  # rows of unequal lengths
+        array = np.array(str(found))
+    if array.dtype.kind not in "fi":  # numbers in strings too: the next component would get strings
         yield Failure(f"expected rows of numbers; found {str(found)[:100]}", "what transform_input returns")
         return
     if array.shape != wanted.shape:
@@ -71,7 +87,7 @@ def check_golden(work: Work) -> Iterator[Failure]:
     with served(work, "animals") as server:
         status, found = asked(server, raw)
     if status != 200:
-        raise Unfinished(f"expected an answer with status 200; found {status}: {found}", NAMED)
+        raise Unfinished(f"expected an answer with status 200; found {status}: {found}", f"transform_input in {FILE}")
     yield from compared(found, raw, golden.inputs, ANIMALS.features)
 
 
@@ -79,12 +95,13 @@ def check_unknown(work: Work) -> Iterator[Failure]:
     """An unknown species is a 400 that names it, and the next row is answered."""
     with served(work, "animals") as server:
         status, found = asked(server, [["dog", 0, 4, 0.2, 0.79], ["dragon", 0, 4, 0.2, 0.79]])
-        after, _ = asked(server, [["dog", 0, 4, 0.2, 0.79]])
+        after, said = asked(server, [["dog", 0, 4, 0.2, 0.79]])
     if status != 400 or "dragon" not in str(found):
         yield Failure(f"expected status 400 and words that name dragon; found {status}: {str(found)[:200]}",
                       "SeldonMicroserviceException, which the wrapper answers with a 400")  # fmt: skip
     elif after != 200:
-        yield Failure(f"expected the next row to be answered; found status {after}", "what the refusal left behind")
+        yield Failure(f"expected the next row, of a dog, to be answered; found {after}: {said}",
+                      f"transform_input in {FILE}")  # fmt: skip
 
 
 def check_parameters(work: Work) -> Iterator[Failure]:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 16 · A Seldon component by hand
 #
-# *A component is a class that a wrapper finds by its name and calls by the names of its methods.*
+# **One idea:** a component is a class that a wrapper finds by its name and calls by the names of its methods.
 
 # %%
 from notebooks.course import page
@@ -28,7 +28,7 @@ HERE = "notebooks/16-a-seldon-component"
 page.source(f"{HERE}/components/ModelInfer.py")
 
 # %% [markdown]
-# No server, no JSON, no route. `X` comes as a NumPy array, and an array goes back. Four names matter:
+# No server, no JSON, no route. `X` comes as a NumPy array, and an array goes back. What matters is names:
 #
 # | name | must be |
 # | --- | --- |
@@ -39,7 +39,7 @@ page.source(f"{HERE}/components/ModelInfer.py")
 # | second argument | there: the wrapper hands over the names of the columns, so `features_names=None` is required |
 # | constructor's arguments | those that the graph's `parameters` give |
 #
-# `load()` is the fifth, which may be missing: the wrapper calls it in each worker, after the fork
+# One more may be missing, `load()`: the wrapper calls it in each worker, after the fork
 # ([lesson 07](../07-workers-and-state/07-workers-and-state.ipynb)).
 #
 # ### 2. The command
@@ -222,7 +222,7 @@ for file, (name, method) in MISTAKES.items():
 
 # %% [markdown]
 # **Mistakes that stop the start.** The class is not called as its file; a parameter is given that the constructor does
-# not take:
+# not take. Read each message from its end:
 
 # %% tags=["raises-exception"]
 stock("OtherName", folder)
@@ -235,6 +235,9 @@ stock("OtherParameter", folder, container_name="iris")
 # AttributeError: module 'OtherName' has no attribute 'OtherName'
 # TypeError: OtherParameter.__init__() got an unexpected keyword argument 'container_name'
 # ```
+#
+# These are the good mistakes: nothing starts, and the log says why. On a cluster the container starts again and again,
+# and the same words are in the log of its pod.
 #
 # **Mistakes that fail each request, or worse.** These start, and pass their probes:
 

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 17 · An A/B graph from YAML
 #
-# *A graph is data: containers say what runs, children say who is asked next, and a router draws among them.*
+# **One idea:** a graph is data: containers say what runs, children say who is asked next, and a router draws among
+# them.
 
 # %%
 from notebooks.course import page
@@ -91,12 +92,22 @@ os.environ["RUNNER"] = runner.url
 
 # %% [markdown]
 # ## You should see
+#
+# ```text output
+# {"data":{"names":["adopted","fostered","stays"],"ndarray":[[0.9
+# "requestPath":{...servelab/input-transformer:1...servelab/model-infer:1
+# "routing":{
+# ```
+#
+# Three probabilities, and below `meta` the way of this request. Your request went to one of the two models; which one
+# is said there, and the next request may go to the other. So ask the same row 300 times. `ask` does that, over four
+# connections that it keeps open:
 
 # %%
 from runpy import run_path
 
 ask = run_path("notebooks/17-ab-graph/asking.py")["ask"]
-page.source(ask)
+page.source("notebooks/17-ab-graph/asking.py", lines=(13, 32))
 
 # %%
 URL = f"{runner.url}/seldon/default/ab-test/api/v1.0/predictions"
@@ -116,13 +127,44 @@ for route, answer in sorted(by_route.items()):
 #   routing: {'input-transformer': -1, 'model-b': -1, 'router': 1}
 # ```
 #
-# The same row, 300 times, over four connections that are kept open. Some requests were answered by A, some by B, and
-# each answer says by whom:
+# Some requests were answered by A, some by B, and each answer says by whom:
 #
 # - `requestPath` is written by the components themselves: each adds its name and its image. The router does not appear:
 #   it answers with a number, and is not part of the message's way.
 # - `routing` is written by the executor, because the file sets `SELDON_ENABLE_ROUTING_INJECTION`. -1 means "all of my
 #   children", which for the last of the tree is nobody. Without that variable there is no `routing` in an answer.
+#
+# ### A page to try it
+#
+# Who shall use the graph needs to know what to send. Below the same address, at `doc/`, there is a page with the tree,
+# an example and a form to send it, as on a cluster. Its twin for programs, `seldon.json`, is in OpenAPI
+# ([lesson 05](../05-fastapi-and-the-image/05-fastapi-and-the-image.ipynb)):
+
+# %%
+import json
+from urllib.request import urlopen
+
+DOC = f"{runner.url}/seldon/default/ab-test/api/v1.0/doc/"
+with urlopen(DOC) as answer:
+    text = answer.read().decode()
+    print(answer.status, answer.headers["Content-Type"])
+print("names every unit:", all(name in text for name in ("input-transformer", "router", "model-a", "model-b")))
+print("a form to try it:", "<form>" in text)
+with urlopen(f"{DOC}seldon.json") as answer:
+    print("described:", *json.load(answer)["paths"], sep="\n  ")
+
+# %% [markdown]
+# ```text output
+# 200 text/html
+# names every unit: True
+# a form to try it: True
+# described:
+#   /seldon/default/ab-test/api/v1.0/predictions
+#   /seldon/default/ab-test/api/v1.0/feedback
+# ```
+#
+# To see it, run `.venv/bin/servelab graph run k8s/seldon/ab-test.yaml` in a terminal, and open the address of the page
+# that it prints.
 #
 # ### Other odds
 #
@@ -312,9 +354,17 @@ print(Counter(answer["status"]["info"] for status, answer in results if status =
 # before many models, one model image for many models, a split that operations changes without a programmer.
 #
 # **Not** for one model with one preprocessing step: each hop is a request, with its own parsing, and its own way to
-# fail. On our machine this graph took about four times the CPU time of a single component
-# ([what a hop costs](../../docs/graphs.md#what-a-hop-costs)). A function call is free beside that.
-#
+# fail. A function call is free beside that. In the figures of this repository
+# ([what a hop costs](../../docs/graphs.md#what-a-hop-costs)):
+
+# %%
+from servelab.choose import load
+
+measured = load().of("image")
+times = measured.arm("seldon-ab").cpu_us / measured.arm("seldon").cpu_us
+print(f"the graph takes {times:.1f} times the processor time of a single component, for each prediction")
+
+# %% [markdown]
 # **A router** draws for each request, so the same person may get A now and B later. Where that matters, draw by a hash
 # of the person, and where the better model should win by itself, learn from feedback: both are routers, too.
 #
@@ -349,6 +399,9 @@ print(Counter(answer["status"]["info"] for status, answer in results if status =
 # The other manifest of the seeds, that of seed 000, is a graph of one unit without an image of your own: Seldon's
 # prepackaged server for scikit-learn, and a model in a bucket. Here a stored model stands in for the bucket. The
 # request and the form of the answer are those of the seed:
+
+# %%
+page.source("k8s/seldon/iris.yaml")
 
 # %%
 # !servelab graph apply k8s/seldon/iris.yaml --runner $RUNNER

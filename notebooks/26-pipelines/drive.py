@@ -1,7 +1,7 @@
 """The part of check.py that runs in KFP 2's environment: compiles port.py, and runs it by kfp.local.
 
-``python drive.py COMPILED API`` writes the compiled file, runs the pipeline against each cluster of recording.py, and
-prints a JSON object: by cluster, the pipeline's output and why it failed.
+``python drive.py COMPILED API RUNS`` writes the compiled file, runs the pipeline against each cluster of recording.py,
+and writes a line of JSON for each run that ends: the cluster, the pipeline's output and why it failed.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 import port
 from kfp import compiler, local
@@ -28,17 +29,19 @@ def run(api: str, seconds: float) -> dict[str, object]:
             return {"output": port.inference_pipeline(api=api, seconds=seconds).output, "error": ""}
     except Exception as error:
         lines = [ANSI.sub("", line).strip() for line in printed.getvalue().splitlines()]
-        return {"output": None, "error": next(filter(ERROR.match, reversed(lines)), f"{type(error).__name__}: {error}")}
+        said = ANSI.sub("", f"{type(error).__name__}: {error}")
+        return {"output": None, "error": next(filter(ERROR.match, reversed(lines)), said)}
 
 
 def main() -> None:
     """Compile, then run."""
-    compiled, api = sys.argv[1:]
+    compiled, api, runs = sys.argv[1:]
     warnings.simplefilter("ignore")
     compiler.Compiler().compile(port.inference_pipeline, compiled)
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as root, Path(runs).open("w", encoding="utf-8", buffering=1) as lines:
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=root)
-        print(json.dumps({cluster: run(f"{api}/{cluster}", seconds) for cluster, seconds in SECONDS.items()}))
+        for cluster, seconds in SECONDS.items():
+            print(json.dumps({"cluster": cluster, **run(f"{api}/{cluster}", seconds)}), file=lines)
 
 
 if __name__ == "__main__":

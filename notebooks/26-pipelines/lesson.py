@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 26 · Pipelines: ResourceOp then and now
 #
-# **The idea:** a pipeline is a program that compiles to a file; deploying is one of its steps.
+# **One idea:** a pipeline is a program that compiles to a file; deploying is one of its steps.
 #
 # ## Why
 #
@@ -33,7 +33,9 @@ page.begin()
 # ### 1. Then: a ResourceOp
 #
 # This is the seed's pipeline, in the repository's words. A `ResourceOp` has a manifest (a Kubernetes object), an action
-# as `kubectl` has it, what to read of the object afterwards, and what to wait for:
+# as `kubectl` has it, what to read of the object afterwards (`attribute_outputs`), and what to wait for. The two
+# conditions are ours: the seed has none, so its pipeline was green as soon as the object was *created*, whether or not
+# anything ever served.
 
 # %%
 page.source("pipelines/v1/seed.py")
@@ -49,26 +51,29 @@ done = program.run(["python", "-c", COMPILE, str(compiled)], strategy="pipelines
 print(done.stderr[-500:], end="")
 
 workflow = yaml.safe_load(compiled.read_text())
-(resource,) = (each["resource"] for each in workflow["spec"]["templates"] if "resource" in each)
+(step,) = (each for each in workflow["spec"]["templates"] if "resource" in each)
+resource = step["resource"]
 print(workflow["apiVersion"], workflow["kind"])
 print("action:", resource["action"], "| waits for:", resource["successCondition"])
 print("manifest:", yaml.safe_load(resource["manifest"])["kind"])
+print("outputs:", ", ".join(each["name"] for each in step["outputs"]["parameters"]))
 
 # %% [markdown]
 # ```text output
 # argoproj.io/v1alpha1 Workflow
 # action: create | waits for: status.state == Available
 # manifest: SeldonDeployment
+# outputs: seldon-deployment-manifest, seldon-deployment-name
 # ```
 #
 # The whole manifest stands inside of the compiled file. Argo runs `kubectl create` with it, and looks at the object
-# again and again, until the condition holds.
+# again and again, until the condition holds. What later steps could use comes out of it: the manifest, and the name.
 #
 # ### 2. Run it
 #
 # There is no cluster here. But there are two stand-ins that do enough of the work: `pipelines.argo` runs workflows as
 # processes, and the *graph runner* of lesson 17 takes SeldonDeployments by the same API as Kubernetes and runs them as
-# processes, too. So the seed's file runs, from the first line to the last:
+# processes, too. So this file runs, from the first line to the last:
 
 # %%
 runner = program.start(["servelab", "graph", "run", "--port", "{port}", "--no-grpc"], port=0)
@@ -309,7 +314,7 @@ pipeline("--version", "1", "--minimum", "0.99")
 # | --- | --- |
 # | `dsl.ResourceOp` | a component that calls the Kubernetes API |
 # | `attribute_outputs={"name": "{.metadata.name}"}` | the value that the function returns |
-# | `success_condition="status.state == Available"` | a loop |
+# | `success_condition="status.state == Available"` (the seed had none) | a loop |
 # | a Workflow of Argo | KFP's own form |
 # | no way to run it without a cluster | `kfp.local` |
 # | `compiler.Compiler().compile(inference_ppl, 'pipeline.yaml')` | the same |

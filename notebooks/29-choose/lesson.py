@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 29 · Choose
 #
+# **One idea:** the case decides, not the tool: who waits, how long, how often, who looks after it, for how much.
+#
 # ## Why
 #
 # "Which serving tool is the best?" Nobody can answer that, because it does not say for what. A form on a small shop's
@@ -139,7 +141,8 @@ print(*advise(replace(asked, when="batch"), strategies, figures).missing, sep="\
 #
 # ### 4. What does it cost?
 #
-# A month costs the cores that you keep for it. How many? As many copies as bring each of them to 40 % of its capacity.
+# A month costs the cores that you keep for it. How many? As many copies as bring each of them to 40 % of its capacity:
+# the nearer to its capacity, the longer a server lets its users wait. The dotted line is a budget of 80.
 
 # %%
 rates = np.geomspace(10, 5000, 400)
@@ -151,24 +154,28 @@ axis.axhline(80, color=GREY, linestyle=":")
 axis.set(title="A month, at 0.05 for a core-hour", xlabel="predictions per second", xscale="log", yscale="log")
 axis.legend(frameon=False, ncols=2)
 plt.show()
-bill = {arm.name: rules.scale(arm, run.rate, replace(asked, rate=10.0)).per_month for arm in shown}
-print("at 10 a second all with one process cost the same:", len({bill[a.name] for a in shown if a.cores == 1}) == 1)
+few = [rules.scale(arm, run.rate, replace(asked, rate=10.0)) for arm in shown]
+print("at 10 a second one core is enough for every one of them:", {scaled.cores for scaled in few} == {1})
+enough = min(rules.BUSY * arm.capacity_per_s for arm in shown)
+print(f"the first of them needs a second core above {enough:.0f} a second")
 
 # %% [markdown]
 # ```text output
-# at 10 a second all with one process cost the same: True
+# at 10 a second one core is enough for every one of them: True
 # ```
 #
 # ## You should see
 #
-# Up to some hundred predictions a second one core is enough, whichever strategy has it. There, performance decides
-# nothing, and people do: who can keep it running in two years? Speed becomes money only where the lines part.
+# On the left all lines are one: up to the number above, one core is enough, whichever strategy has it. There,
+# performance decides nothing, and people do: who can keep it running in two years? Speed becomes money only where the
+# lines part.
 #
-# Now see what your own machine says. This is a very short run of two strategies. It is a *screening*: a hint.
+# Now see what your own machine says. This is a very short run of two strategies, at the rate of the table above. It is
+# a *screening*: a hint.
 
 # %%
 runs, own = page.scratch() / "runs", page.scratch() / "figures.json"
-short = "--boots 1 --rounds 1 --seconds 1 --keep-noisy --no-raw"
+short = f"--boots 1 --rounds 1 --seconds 2 --rate {run.rate:g} --keep-noisy --no-raw"
 # !.venv/bin/bench run flask fastapi --model mnist {short} --results {runs} > /dev/null 2>&1
 # !.venv/bin/bench report {runs} --json > {own}
 # !.venv/bin/servelab choose --figures {own} --latency any
@@ -182,7 +189,7 @@ short = "--boots 1 --rounds 1 --seconds 1 --keep-noisy --no-raw"
 # There are no figures of ...
 # ```
 #
-# Compare with the table at the top. The milliseconds differ, perhaps by far: another machine, another rate. Does the
+# Compare with the table at the top. The microseconds differ, perhaps by far: another machine, on another day. Does the
 # order of the two differ?
 
 # %%

@@ -324,9 +324,10 @@ print("a folder 'mine' in strategies/:", Path("strategies/mine").exists())
 #
 # ### Where next
 #
-# This was the last lesson. If your exercise is green, you have written a server that conforms. Three ways on:
+# This was the last lesson. If your exercise is green, you have written a server that conforms. Four ways on:
 #
 # - Put the framework of your choice behind the contract, for good: `make new-strategy NAME=...`, then
 #   [Strategies](../../docs/strategies.md) step by step, and [Contributing](../../CONTRIBUTING.md).
+# - Teach it: a lesson is a folder, too. [The course](../README.md) says what is in it, and how its marks work.
 # - Measure it: [How the bench measures](../../docs/measuring.md), and `make bench STRATEGIES="flask mine"`.
 # - Read on: [the reading list](../../docs/reading.md).

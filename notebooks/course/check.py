@@ -28,6 +28,7 @@ class Failure:
 
     what: str  # what was expected, and what was found
     look: str  # what to look at
+    unforeseen: bool = False  # an exception or an end that no check expected: nothing was judged
 
 
 class Unfinished(Exception):
@@ -99,11 +100,10 @@ def from_exception(error: BaseException, work: Work) -> Failure:
         return Failure("not written yet" + (f": {error}" if str(error) else ""), line or "your code")
     if isinstance(error, ServelabError):
         return Failure(str(error), line or "what it said, above")
-    what = f"{type(error).__name__}: {error}".rstrip(": ")
-    if line:
-        return Failure(what, line)
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return Failure(what, f"{Path(last.filename).name}:{last.lineno}, where the check itself stopped: {last.line}")
+    if not line:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        line = f"{Path(last.filename).name}:{last.lineno}, where the check itself stopped: {last.line}"
+    return Failure(f"{type(error).__name__}: {error}".rstrip(": "), line, unforeseen=True)
 
 
 def _learners_line(error: BaseException, work: Work) -> str:

@@ -41,6 +41,11 @@ class Report:
         """Whether nothing failed, and something was checked."""
         return bool(self.outcomes) and not any(outcome.failures for outcome in self.outcomes)
 
+    @property
+    def unforeseen(self) -> tuple[Failure, ...]:
+        """The failures that are no judgement of a check's."""
+        return tuple(each for outcome in self.outcomes for each in outcome.failures if each.unforeseen)
+
 
 def nothing(_: Outcome) -> None:
     """Show nothing."""
@@ -107,21 +112,21 @@ def _followed(report: Path, process: Process, seconds: float) -> Iterator[Outcom
         seen = len(whole)
         if ended is not None:
             what = f"expected the check to run to its end; its process ended with status {ended}"
-            yield Outcome(running, (Failure(what, "what was printed, below: sys.exit, os._exit, a crash?"),))
+            yield Outcome(running, (Failure(what, "what was printed, below: sys.exit, os._exit, a crash?", True),))
             return
         if late:
             what = f"expected all checks to end within {seconds:g} s; this one was still running, and was stopped"
-            yield Outcome(running, (Failure(what, "an endless loop, or a server that never answers?"),))
+            yield Outcome(running, (Failure(what, "an endless loop, or a server that never answers?", True),))
             return
         time.sleep(0.05)
 
 
 def shown(outcome: Outcome) -> str:
-    """An outcome as it is printed."""
+    """An outcome as it is printed; whatever the learner's program said can be."""
     lines = [f"{'FAIL' if outcome.failures else 'ok  '}  {outcome.check}"]
     for failure in outcome.failures:
         lines += [_hanging("found:   ", failure.what), _hanging("look at: ", failure.look)]
-    return "\n".join(lines)
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")  # half a surrogate cannot
 
 
 def _hanging(label: str, text: str) -> str:

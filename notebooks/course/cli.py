@@ -30,16 +30,15 @@ def _parser() -> argparse.ArgumentParser:
     derive = _verb(verbs, "derive", "write the notebooks, and the table of notebooks/README.md", _derive)
     derive.add_argument("number", nargs="*", help="lessons (default: all)")
 
-    run = _verb(verbs, "run", "execute lessons from top to bottom, each anew", _run)
+    run = _verb(verbs, "run", "execute lessons from top to bottom, each anew, without a network", _run)
     run.add_argument("number", nargs="*", help="lessons (default: all)")
     run.add_argument("--write", action="store_true", help="write the seconds that it took into lesson.toml")
-    run.add_argument("--offline", action="store_true", help="without any network but this machine's loopback")
 
     opened = _verb(
         verbs, "lab", "open JupyterLab, at a lesson's notebook in notebooks/work/NN where one is named", _lab
     )
     opened.add_argument("number", nargs="?")
-    opened.add_argument("--port", type=int, help="default: 8888, or the next free one")
+    opened.add_argument("--port", type=int, help="exactly that one (default: 8888, or the next free one)")
 
     begin = _verb(verbs, "lesson", "begin a lesson: notebook and starter to notebooks/work/NN", _lesson)
     begin.add_argument("number")
@@ -70,40 +69,42 @@ def _chosen(numbers: Iterable[str]) -> list[Path]:
 def _list(options: argparse.Namespace) -> int:  # noqa: ARG001 - one signature for all commands
     for path in folders():
         lesson = load(path)
-        print(f"{lesson.number}  {lesson.title:<40}  {lesson.minutes:>3} min  tier {lesson.tier}  {lesson.idea}")
+        print(f"{lesson.number}  {lesson.title:<44}  {lesson.minutes:>3} min  tier {lesson.tier}  {lesson.idea}")
     return 0
 
 
 def _derive(options: argparse.Namespace) -> int:
-    from notebooks.course import notebook  # on use, as in all that follows: jupytext and the bench are slow to import
-
     for path in _chosen(options.number):
-        lesson = load(path)
-        lesson.notebook.write_text(notebook.text(lesson), "utf-8")
+        _write_notebook(load(path))
     index.write()
     return 0
+
+
+def _write_notebook(lesson: Lesson) -> None:
+    from bench.results import write_whole  # on use, as in all that follows: jupytext and the bench are slow to import
+    from notebooks.course import notebook
+
+    write_whole(lesson.notebook, notebook.text(lesson))
 
 
 def _run(options: argparse.Namespace) -> int:
     from notebooks.course import run as runs
 
     chosen = _chosen(options.number)
-    if options.offline and not offline.permitted():
+    if not offline.permitted():
         print("course: this system permits no network namespace (unshare); the lessons run with the network as it is")
     executed = failed = 0
     for path in chosen:
         try:
-            lesson = load(path)
-            done = runs.execute(lesson, options.offline)
+            done = runs.anew(load(path))
+            if done.ok and options.write:
+                _write_seconds(done)
         except ServelabError as error:
             failed += 1
             print(f"{path.name[:2]}  FAILED\n{_indented(str(error))}", flush=True)
             continue
         executed += 1
         failed += not done.ok
-        if done.ok and options.write:
-            lesson = _written(lesson, done.seconds)
-        runs.store(done)
         print(_line(done), flush=True)
     verdict = f"{failed} failed" if failed else "none failed"
     print(f"{executed} of {len(chosen)} lessons executed, {verdict}")
@@ -112,7 +113,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _line(done: "runs.Execution") -> str:
     lesson = done.lesson
-    head = f"{lesson.number}  {lesson.title:<40}  {'ok    ' if done.ok else 'FAILED'}  "
+    head = f"{lesson.number}  {lesson.title:<44}  {'ok    ' if done.ok else 'FAILED'}  "
     line = f"{head}{done.seconds:>4.0f} s of {lesson.limit}"
     return "\n".join([line, *(_indented(failure) for failure in done.failures)])
 
@@ -121,14 +122,13 @@ def _indented(text: str) -> str:
     return "\n".join(f"      {line}" for line in text.splitlines())
 
 
-def _written(lesson: Lesson, seconds: float) -> Lesson:
-    from notebooks.course import notebook
+def _write_seconds(done: "runs.Execution") -> None:
+    from bench.results import write_whole
 
-    file = lesson.folder / "lesson.toml"
-    text = re.sub(r"^ran = \d+", f"ran = {max(round(seconds), 1)}", file.read_text("utf-8"), flags=re.MULTILINE)
-    file.write_text(text, "utf-8")
-    lesson.notebook.write_text(notebook.text(load(lesson.folder)), "utf-8")
-    return load(lesson.folder)
+    file = done.lesson.folder / "lesson.toml"
+    ran = f"ran = {max(round(done.seconds), 1)}"
+    write_whole(file, re.sub(r"^ran *= *\d+", ran, file.read_text("utf-8"), flags=re.MULTILINE))
+    _write_notebook(load(done.lesson.folder))
 
 
 def _lesson(options: argparse.Namespace) -> int:
@@ -137,8 +137,7 @@ def _lesson(options: argparse.Namespace) -> int:
 
 
 def _lab(options: argparse.Namespace) -> int:
-    port = (f"--port={options.port}",) if options.port else ()
-    return lab.become(load(folder(options.number)) if options.number else None, port)
+    return lab.become(load(folder(options.number)) if options.number else None, options.port)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -75,6 +75,12 @@ def write_solution(lesson: Lesson, folder: Path) -> None:
     _write(lesson, folder, solution)
 
 
+def to_edit(lesson: Lesson) -> list[Path]:
+    """The files that the learner must change, from the learner's folder; the rest of exercise/ is there to be used."""
+    return [path.relative_to(lesson.folder / "exercise") for path in files(lesson)
+            if _made(path, starter) != _made(path, solution)]  # fmt: skip
+
+
 def _write(lesson: Lesson, folder: Path, derived: Callable[[str], str]) -> None:
     if lesson.exercise.strategy:
         name = lesson.exercise.strategy
@@ -82,20 +88,23 @@ def _write(lesson: Lesson, folder: Path, derived: Callable[[str], str]) -> None:
     for path in files(lesson):
         target = folder / path.relative_to(lesson.folder / "exercise")
         target.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix not in MARKED:
-            shutil.copyfile(path, target)
-            continue
-        try:
-            target.write_text(derived(path.read_text("utf-8")), "utf-8")
-        except LessonError as error:
-            raise LessonError(f"{path}, {error}") from None
+        target.write_bytes(_made(path, derived))
+
+
+def _made(path: Path, derived: Callable[[str], str]) -> bytes:
+    if path.suffix not in MARKED:
+        return path.read_bytes()
+    try:
+        return derived(path.read_text("utf-8")).encode()
+    except LessonError as error:
+        raise LessonError(f"{path}, {error}") from None
 
 
 def files(lesson: Lesson) -> list[Path]:
     """The files of exercise/."""
-    found = [path for path in sorted((lesson.folder / "exercise").rglob("*"))
-             if path.is_file() and "__pycache__" not in path.parts]  # fmt: skip
+    folder = lesson.folder / "exercise"
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()
+             and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(folder).parts)]  # fmt: skip
     if not found:
-        raise LessonError(f"expected the exercise's files, solved and with marks, in {lesson.folder / 'exercise'}; "
-                          "found none")  # fmt: skip
+        raise LessonError(f"expected the exercise's files, solved and with marks, in {folder}; found none")
     return found

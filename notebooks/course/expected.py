@@ -17,13 +17,15 @@ def is_output(info: str) -> bool:
 
 
 def missing(expected: str, printed: str) -> str | None:
-    """The first line of ``expected`` that does not occur in ``printed`` after the ones before it; None when all do.
-
-    ``...`` stands for anything: a line is split there, and its pieces are looked for one after the other.
-    """
+    """The first line of ``expected`` that does not occur in ``printed`` after the ones before it; None when all do."""
     rest = printed
-    for line in filter(None, map(str.strip, re.split(r"\n|\.\.\.", expected))):
+    for line in pieces(expected):
         _, found, rest = rest.partition(line)
         if not found:
             return line
     return None
+
+
+def pieces(expected: str) -> list[str]:
+    """What is looked for, in order: the lines, each split at ``...``, which stands for anything."""
+    return list(filter(None, map(str.strip, re.split(r"\n|\.\.\.", expected))))

@@ -7,14 +7,16 @@ from pathlib import Path
 from notebooks.course import learner
 from notebooks.course.lesson import NOTEBOOKS, Lesson
 from servelab.paths import ROOT
+from servelab.start import usable_port
 
+HOST = "127.0.0.1"
 KERNEL = {
     "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's python3 kernel, not one of the user's of the same name
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a warning of the debugger's, about nothing that a lesson uses
 }
 OPTIONS = (
     f"--ServerApp.root_dir={ROOT}",
-    "--ServerApp.ip=127.0.0.1",
+    f"--ServerApp.ip={HOST}",
     f"--LabApp.app_settings_dir={Path(__file__).parent / 'jupyterlab'}",  # no news, no look for updates, no question
     "--LabApp.extension_manager=readonly",
     "--LanguageServerManager.autodetect=False",  # it would ask npm
@@ -36,8 +38,9 @@ def _notebook(lesson: Lesson) -> Path:
     return file
 
 
-def become(lesson: Lesson | None, options: tuple[str, ...] = ()) -> int:
-    """Become JupyterLab, in this process's place."""
+def become(lesson: Lesson | None, port: int | None) -> int:
+    """Become JupyterLab, in this process's place. Raises StartFailed when nobody can listen on the port."""
+    options = () if port is None else (f"--port={usable_port(HOST, port)}", "--ServerApp.port_retries=0")
     os.chdir(ROOT)
     words = command(lesson, options)
     os.execve(words[0], words, os.environ | KERNEL)  # noqa: S606 - the program of our own environment

@@ -6,14 +6,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from notebooks.course import checking, exercise, expected
+from notebooks.course import checking, exercise, links
 from notebooks.course.lesson import NOTEBOOKS, Lesson, LessonError
 from servelab.paths import ROOT
 
 HINT = re.compile(r"^## (?=\d)", re.MULTILINE)
 COUNT = ".hints"  # in the learner's folder: how many hints were shown
 SOLUTION = "solution"
-LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)\s]+)\)")
 
 
 def work(lesson: Lesson) -> Path:
@@ -28,24 +27,23 @@ def begin(lesson: Lesson, again: bool = False) -> str:
     """
     folder = work(lesson)
     said = []
-    if again and folder.exists():
-        aside = _aside(folder)
-        folder.rename(aside)
-        said.append(f"moved what was there to {_name(aside)}")
     with tempfile.TemporaryDirectory() as made:
         exercise.write_starter(lesson, Path(made))
         Path(made, lesson.notebook.name).write_text(_for_work(lesson), "utf-8")
+        if again and folder.exists():
+            aside = _aside(folder)
+            folder.rename(aside)
+            said.append(f"moved what was there to {_name(aside)}")
         kept = _laid(Path(made), folder)
     if kept:
         what = "1 file of yours is kept as it is" if kept == 1 else f"{kept} files of yours are kept as they are"
         said.append(f"{what}; to begin anew: make lesson N={lesson.number} AGAIN=1")
-    files = [path.relative_to(lesson.folder / "exercise") for path in exercise.files(lesson)]
     said += [
         f"{lesson.number} · {lesson.title}",
         f"  the idea       {lesson.idea}",
         f"  read and run   make lab N={lesson.number}      (opens {_name(folder / lesson.notebook.name)})",
         f"  the exercise   {lesson.exercise.task}",
-        f"  edit           {', '.join(_name(folder / file) for file in files)}",
+        f"  edit           {', '.join(_name(folder / file) for file in exercise.to_edit(lesson))}",
         f"  check it       make check N={lesson.number}",
         f"  stuck?         make hint N={lesson.number}, and then make solution N={lesson.number}",
     ]
@@ -64,15 +62,8 @@ def _for_work(lesson: Lesson) -> str:
 
 
 def relinked(markdown: str, base: str) -> str:
-    """The Markdown with ``base`` before its relative links, outside fences."""
-    parts, end = [], 0
-    for fence in [*expected.FENCE.finditer(markdown), None]:
-        prose = markdown[end : fence.start() if fence else None]
-        parts.append(LINK.sub(lambda found: f"]({_joined(base, found[1])})", prose))
-        if fence:
-            parts.append(fence[0])
-            end = fence.end()
-    return "".join(parts)
+    """The Markdown with ``base`` before its relative links, outside of code."""
+    return links.followed(markdown, lambda path, _: _joined(base, path))
 
 
 def _joined(base: str, link: str) -> str:
@@ -176,16 +167,23 @@ def _name(path: Path) -> str:
 
 
 def proved(lesson: Lesson) -> list[str]:
-    """What is wrong with an exercise: its starter passes its own check, or its solution does not."""
+    """What is wrong with an exercise: its solution fails its check, or its starter passes or breaks it."""
     found = []
     with tempfile.TemporaryDirectory(prefix="exercise-") as scratch:
         begun, solved = Path(scratch, "starter") / lesson.number, Path(scratch, "solution") / lesson.number
         exercise.write_starter(lesson, begun)
         exercise.write_solution(lesson, solved)
-        if checking.run(lesson, begun).ok:
+        report = checking.run(lesson, begun)
+        if report.ok:
             found.append("the starter passes its check: expected it to fail until the exercise is done")
+        elif report.unforeseen:
+            found.append(f"the starter breaks its check: expected failures that it foresees; found\n{_told(report)}")
         report = checking.run(lesson, solved)
         if not report.ok:
-            failed = "\n".join(checking.shown(outcome) for outcome in report.outcomes if outcome.failures)
-            found.append(f"the solution fails its check:\n{failed}\n{checking.tail(report)}\n{checking.ending(report)}")
+            found.append(f"the solution fails its check:\n{_told(report)}")
     return found
+
+
+def _told(report: checking.Report) -> str:
+    failed = [checking.shown(outcome) for outcome in report.outcomes if outcome.failures]
+    return "\n".join([*failed, checking.tail(report), checking.ending(report)])

@@ -106,9 +106,8 @@ def load(folder: Path) -> Lesson:
 
 
 def _judge(lesson: Lesson, file: Path) -> None:
-    known = (*strategies.names(), *PIPELINES)
-    _known(file, "strategies", lesson.strategies, known)
-    _known(file, "exercise.strategy", filter(None, [lesson.exercise.strategy]), known)
+    _known(file, "strategies", lesson.strategies, (*strategies.names(), *PIPELINES))
+    _known(file, "exercise.strategy", filter(None, [lesson.exercise.strategy]), strategies.names())
     _known(file, "seeds", lesson.seeds, SEEDS)
     for key in ("minutes", "limit", "ran"):
         if getattr(lesson, key) < 1:

@@ -24,8 +24,8 @@ def derive(lesson: Lesson) -> NotebookNode:
     """The notebook of a lesson. Raises LessonError when there is no lesson.py."""
     try:
         text = lesson.source.read_text("utf-8")
-    except OSError as error:
-        raise LessonError(f"expected {lesson.source}, the lesson's page ({error.strerror})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LessonError(f"expected {lesson.source}, the lesson's page, in UTF-8; {error}") from None
     read = jupytext.reads(text, fmt="py:percent")
     cells: list[NotebookNode] = []
     seen: set[str] = set()
@@ -88,7 +88,7 @@ def _faults(lesson: Lesson, book: NotebookNode) -> Iterator[str]:
     for mark in MARK.finditer(prose):
         if mark["heading"] is not None:
             headings.append(mark["heading"].strip())
-        elif headings and expected.is_output(mark[1]):
+        elif headings and expected.is_output(mark[1]) and expected.pieces(mark[2]):
             promised.add(headings[-1])
     if tuple(headings) != HEADINGS:
         yield f"expected the headings {list(HEADINGS)}, each once and in this order; found {headings}"

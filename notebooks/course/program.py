@@ -97,9 +97,9 @@ def start(
 ) -> Running:
     """Start a program and return once it takes connections on ``port`` (0: a free one; None: at once).
 
-    ``{port}`` in the command and in ``env`` becomes the port. ``strategy``: a strategy, ``pipelines/v1`` or
-    ``pipelines/v2``, whose environment it runs in; None: the toolkit's. ``ready``: seconds that it has to start.
-    Raises StartFailed, EnvironmentFailed, StrategyError.
+    ``{port}`` in the command and in ``env`` becomes the port, where there is one. ``strategy``: a strategy,
+    ``pipelines/v1`` or ``pipelines/v2``, whose environment it runs in; None: the toolkit's. ``ready``: seconds that it
+    has to start. Raises StartFailed, EnvironmentFailed, StrategyError.
     """
     if port is not None:
         port = usable_port(HOST, port)
@@ -148,11 +148,15 @@ def _job(command: Sequence[str | os.PathLike[str]], strategy: str | None, cwd: s
          env: Mapping[str, str], port: int | None) -> dict[str, Any]:  # fmt: skip
     where = environment.named(strategy) if strategy else environment.toolkit()
     where.ensure()
-    filled = {key: value.replace("{port}", str(port)) for key, value in env.items()}
+
+    def filled(word: str) -> str:
+        return word if port is None else word.replace("{port}", str(port))
+
+    own = {key: filled(value) for key, value in env.items()} | {supervisor.COOKIE: uuid.uuid4().hex}
     return {
-        "command": [os.fspath(word).replace("{port}", str(port)) for word in command],
+        "command": [filled(os.fspath(word)) for word in command],
         "cwd": os.fspath(ROOT / cwd),
-        "env": where.variables() | filled | {supervisor.COOKIE: uuid.uuid4().hex},
+        "env": where.variables() | own,
         "stop": "main",
         "grace": GRACE,
     }

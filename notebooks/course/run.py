@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -45,10 +46,10 @@ class Execution:
         return not self.failures
 
 
-def execute(lesson: Lesson, without_network: bool = False) -> Execution:
+def execute(lesson: Lesson) -> Execution:
     """Execute a lesson's page anew; its environments are built first. What it starts ends with it.
 
-    ``without_network``: in a network namespace that reaches this machine's loopback alone, where the system permits.
+    No lesson may need a network: where the system permits that, it reaches this machine's loopback alone.
     Raises LessonError, EnvironmentFailed.
     """
     faults = notebook.faults(lesson, notebook.derive(lesson))
@@ -57,7 +58,7 @@ def execute(lesson: Lesson, without_network: bool = False) -> Execution:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lesson-", ignore_cleanup_errors=True) as scratch:
         result = Path(scratch) / "executed.ipynb"
-        job = _job(lesson, result, Path(scratch), without_network)
+        job = _job(lesson, result, Path(scratch))
         ended, log = _within(job, lesson.limit + AROUND)
         book = nbformat.read(result, as_version=4) if result.exists() else None
     seconds = time.monotonic() - began
@@ -70,7 +71,7 @@ def execute(lesson: Lesson, without_network: bool = False) -> Execution:
     return Execution(lesson, float(found["seconds"]), (*faults, *found["failures"]), book)
 
 
-def _job(lesson: Lesson, result: Path, scratch: Path, without_network: bool) -> dict[str, object]:
+def _job(lesson: Lesson, result: Path, scratch: Path) -> dict[str, object]:
     command = [sys.executable, "-m", "notebooks.course.execution", str(lesson.folder), str(result)]
     own = {
         supervisor.COOKIE: uuid.uuid4().hex,
@@ -80,7 +81,7 @@ def _job(lesson: Lesson, result: Path, scratch: Path, without_network: bool) -> 
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
     }
     return {
-        "command": offline.wrapped(command) if without_network else command,
+        "command": offline.wrapped(command),
         "cwd": str(ROOT),
         "env": os.environ | lab.KERNEL | own,
         "log": str(log_file(f"lesson-{lesson.number}")),
@@ -101,17 +102,26 @@ def _within(job: dict[str, object], seconds: float) -> tuple[int | None, str]:
         process.stop()
 
 
-def ensure(lesson: Lesson, without_network: bool = False) -> Execution:
+def ensure(lesson: Lesson) -> Execution:
     """The execution of a lesson as it stands now: the kept one when nothing that it depends on has changed since."""
-    file = kept(lesson)
+    with _alone(lesson):
+        return _stored(lesson) or _kept_anew(lesson)
+
+
+def anew(lesson: Lesson) -> Execution:
+    """Execute a lesson, whatever is kept of it, and keep that."""
+    with _alone(lesson):
+        return _kept_anew(lesson)
+
+
+@contextlib.contextmanager
+def _alone(lesson: Lesson) -> Iterator[None]:
+    """While another process executes the lesson, this one waits."""
+    file = kept(lesson).with_suffix(".lock")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be at it
-        found = _stored(lesson)
-        if found is None:
-            found = execute(lesson, without_network)
-            store(found)
-        return found
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def kept(lesson: Lesson) -> Path:
@@ -119,21 +129,23 @@ def kept(lesson: Lesson) -> Path:
     return home() / "lessons" / f"{lesson.name}.ipynb"
 
 
-def store(done: Execution) -> None:
-    """Keep an execution without failures, with what it depends on; one with failures leaves none behind."""
-    file = kept(done.lesson)
-    file.parent.mkdir(parents=True, exist_ok=True)
+def _kept_anew(lesson: Lesson) -> Execution:
+    """Execute and keep it, with what it depends on; an execution with failures leaves none behind."""
+    before = key(lesson)  # a change that comes meanwhile may not have been executed
+    done = execute(lesson)
+    file = kept(lesson)
     if not done.ok or done.book is None:
         file.unlink(missing_ok=True)
-        return
+        return done
     done.book.metadata[execution.KEY] = {
-        "key": key(done.lesson),
+        "key": before,
         "seconds": done.seconds,
         "machine": f"{machine.cores()} cores, {machine.cpu_model()}",
     }
     partial = file.with_suffix(".partial")
     nbformat.write(done.book, partial)
     partial.replace(file)
+    return done
 
 
 def _stored(lesson: Lesson) -> Execution | None:
@@ -146,11 +158,13 @@ def _stored(lesson: Lesson) -> Execution | None:
 
 
 def key(lesson: Lesson) -> str:
-    """SHA-256 over the lesson's folder and over the sources that every lesson runs on."""
-    digest = hashlib.sha256()
+    """SHA-256 over the lesson's folder, the sources that every lesson runs on, the toolkit's locks and its Python."""
+    digest = hashlib.sha256(platform.python_version().encode())
     for folder in (lesson.folder, *(ROOT / name for name in SOURCES)):
         for file in _files(folder):
             digest.update(f"{file.relative_to(folder)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    for lock in sorted(ROOT.glob("requirements*.txt")):
+        digest.update(hashlib.sha256(lock.read_bytes()).digest())
     return digest.hexdigest()
 
 

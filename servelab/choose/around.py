@@ -13,7 +13,7 @@ from servelab.strategy import Strategy
 FEW_PEOPLE = 3
 STEPS = {
     "web framework": "An own server",
-    "serving library": "A serving library, once you would build by hand what it brings",
+    "serving library": "A serving library, for what you would otherwise build by hand",
 }
 NO_BATCH = (
     "There is no batch strategy here yet. Until there is: a program that calls the model as a function "
@@ -66,7 +66,7 @@ def missing(answers: Answers, strategies: Sequence[Strategy], run: Measured | No
         yield NO_CLOUD
     for need in rules.nobody_has(strategies, answers):
         yield (
-            f"No strategy here has {need} for a {answers.model} model ({NEEDS[need]}). Until one has: leave {need} out "
+            f"No strategy here has {need} for {answers.model} models ({NEEDS[need]}). Until one has: leave {need} out "
             "of the needs, and see what would be right without it"
         )
 

@@ -110,21 +110,23 @@ def parse(text: str, file: Path) -> Figures:
         raise ServelabError(f"{file}: expected an object with the keys format and runs; found {content!r:.60}. {_MAKE}")
     found = read(Figures, content, file)
     for run in found.runs:
-        _check_positive(file, run)
+        _check_possible(file, run)
         for arm in run.arms:
-            _check_positive(file, arm)
+            _check_possible(file, arm)
     return found
 
 
 _MAKE = "Make one with: bench report FOLDER --json > my-figures.json"
 
 
-def _check_positive(file: Path, what: Measured | Arm) -> None:
+def _check_possible(file: Path, what: Measured | Arm) -> None:
+    name = what.name if isinstance(what, Arm) else what.model
     for field in fields(what):
         value = getattr(what, field.name)
         if isinstance(value, int | float) and (value < 0 or (isinstance(value, float) and value == 0)):
-            name = what.name if isinstance(what, Arm) else what.model
             raise ServelabError(f"{file}: {name}: {field.name} must be above 0; found {value}. {_MAKE}")
+        if value == math.inf and not (isinstance(what, Arm) and field.name.endswith("_ms")):
+            raise ServelabError(f"{file}: {name}: {field.name} must be finite; found inf. {_MAKE}")
 
 
 def _refuse(constant: str) -> NoReturn:

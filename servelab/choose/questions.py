@@ -162,10 +162,10 @@ def _some_needs(text: str) -> tuple[str, ...]:
 QUESTIONS = (
     _one_of("when", "Does somebody wait for each answer?", online="yes", batch="no, answers are looked up later"),
     _one_of("model", "What goes into the model?", image="a picture", table="a row of numbers"),
-    Question("need", "What must it have, besides answers?",
+    Question("need", "What must it have, besides answers? Several: with commas between.",
              f"some of {', '.join(NEEDS)}, with commas between, or {NOTHING!r}", _some_needs,
              lambda value: isinstance(value, tuple) and set(value) <= set(NEEDS), NEEDS),
-    _number("latency", "How many milliseconds may an answer take?", optional=True),
+    _number("latency", "How many milliseconds may an answer take? (any: no bound)", optional=True),
     Question("percentile", "Which share of the answers must be that quick? (p99: 99 of 100)",
              f"one of {', '.join(PERCENTILES)}", str, lambda value: value in PERCENTILES),
     _number("rate", "How many predictions a second, at the busiest time?"),
@@ -176,6 +176,7 @@ QUESTIONS = (
             platform="they run containers on a cluster"),
     _one_of("cluster", "Is there a Kubernetes cluster that somebody looks after?", none="no", there="yes"),
     _one_of("cloud", "May a ready-made cloud service be paid for, for a prototype?", no="no", yes="it may"),
-    _number("price", "What does an hour of one core cost, in your money?", optional=True),
-    _number("budget", "How much of that money may the servers cost in a month?", optional=True, most=1e12),
+    _number("price", "What does an hour of one core cost, in your money? (any: leave money out)", optional=True),
+    _number("budget", "How much of that money may the servers cost in a month? (any: no bound)",
+            optional=True, most=1e12),
 )  # fmt: skip

@@ -125,8 +125,7 @@ def _latency(case: Case) -> str:
     if bound is None or case.answers.when == "batch":
         return ""
     if case.run is None or case.measured is None:
-        void = case.arm and f"its row is void ({', '.join(case.arm.findings)})"
-        return f"{void or UNMEASURED}, so nothing shows that it keeps a {case.answers.bound}"
+        return f"{_unknown(case)}, so nothing shows that it keeps a {case.answers.bound}"
     if case.response is None:
         return f"its {name} is not known: there were too few requests"
     if case.response > bound:
@@ -139,10 +138,19 @@ def _budget(case: Case) -> str:
     if bound is None or case.answers.when == "batch":
         return ""
     if case.scaled is None or case.scaled.per_month is None:
-        return f"{UNMEASURED}, so nothing shows what it costs"
+        return f"{_unknown(case)}, so nothing shows what it costs"
     if case.scaled.per_month > bound:
         return f"{cost(case.scaled, case.answers)}, and {bound:,.6g} are allowed"
     return ""
+
+
+def _unknown(case: Case) -> str:
+    """Why its figures are not known, or not those that a bill is made of."""
+    if case.arm is None:
+        return UNMEASURED
+    if case.arm.void:
+        return f"its row is void ({', '.join(case.arm.findings)})"
+    return "its capacity or its CPU time is not known"
 
 
 def cost(scaled: Scaled, answers: Answers) -> str:

@@ -36,7 +36,7 @@ def _lines(advice: Advice) -> Iterable[str]:
     for name, answer in advice.nearest.items():
         yield f"  {name} would fit with another answer to: {answer} ({advice.ruled_out[name][answer]})"
     yield from _section("Ruled out:", ruled_out(advice))
-    yield from _section("The way:", [f"{number}. {step}" for number, step in enumerate(advice.path, 1)])
+    yield from _section("The way:", [f"{place}. {step}" for place, step in enumerate(advice.path, 1)])
     yield from _section("Not here yet:", advice.missing)
     yield from _section("What the numbers cannot say:", advice.limits)
     if advice.run:

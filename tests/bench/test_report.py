@@ -101,6 +101,15 @@ def test_a_page_of_a_strategy_that_is_gone_goes(copy: Path) -> None:
     assert not page.exists()
 
 
+def test_figures_without_a_journal_are_of_nothing(copy: Path) -> None:
+    made_up = copy / "animals" / "run.json"
+    made_up.parent.mkdir()
+    made_up.write_text((copy / "iris" / "run.json").read_text())
+    assert book.stale(copy) == [made_up]
+    book.write(copy)
+    assert not made_up.exists()
+
+
 def test_another_processors_last_digit_is_no_edit(copy: Path) -> None:
     file = copy / "iris" / "run.json"
     content = json.loads(file.read_text())

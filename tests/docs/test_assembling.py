@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 
 from docs import book
 from docs.gather import BookError, gather
-from docs.links import followed
+from notebooks.course.links import followed
 
 PIECES = st.lists(
     st.sampled_from(["[a](b.md)", "[a]: b.md\n", "\n\n", "\n", "`", "```", "~~~", "## c", " ", "](", "d#e", ")"])
@@ -103,6 +103,19 @@ def test_a_small_book_is_built_with_outputs_and_files(tmp_path: Path) -> None:
     assert "하나" in (site / "notebooks/01-one/01-one.html").read_text("utf-8").partition("cell_output")[2]
     assert "print" in (site / "run.py.html").read_text("utf-8")
     assert list(site.glob("_downloads/*/figures.json"))
+
+
+def test_a_book_replaces_a_former_one_and_nothing_else(tmp_path: Path) -> None:
+    root, lessons = whole(tmp_path / "repository")
+    (tmp_path / "mine/html").mkdir(parents=True)
+    (tmp_path / "mine/html/old.html").write_text("old")
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    with pytest.raises(BookError, match=r"found .*mine with notes\.txt"):
+        book.html(root, lessons, {}, tmp_path / "mine")
+    assert (tmp_path / "mine/html/old.html").exists()
+    (tmp_path / "mine/notes.txt").unlink()
+    assert book.html(root, lessons, {}, tmp_path / "mine").is_file()
+    assert not (tmp_path / "mine/html/old.html").exists()
 
 
 def test_a_warning_of_sphinx_ends_the_build(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PAT
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The book. The tests of lessons, beside these, execute what is not yet executed, too: from the other end."""
     for folder in reversed(LESSONS):
-        run.ensure(lessons.load(folder), without_network=True)
+        run.ensure(lessons.load(folder))
     return book.build(tmp_path_factory.mktemp("book")).parent
 
 

@@ -84,6 +84,16 @@ def test_the_strategy_is_laid_below_the_exercise(tmp_path: Path) -> None:
     assert (tmp_path / "work/data.bin").read_bytes() == b"\xff# solution"
     exercise.write_solution(lesson, tmp_path / "solved")
     assert (tmp_path / "solved/flask/server.py").read_text() == "x = 1\n"
+    assert list(map(str, exercise.to_edit(lesson))) == ["flask/server.py", "sums.py"]
+
+
+def test_what_editors_leave_is_no_part_of_an_exercise(tmp_path: Path) -> None:
+    lesson = lessons.lesson(tmp_path)
+    for name in (".ipynb_checkpoints", "__pycache__"):
+        (lesson.folder / "exercise" / name).mkdir()
+        (lesson.folder / "exercise" / name / "sums.py").write_text("")
+    (lesson.folder / "exercise/__init__.py").write_text("")
+    assert [path.name for path in exercise.files(lesson)] == ["__init__.py", "sums.py"]
 
 
 def test_a_wrong_mark_names_its_file(tmp_path: Path) -> None:

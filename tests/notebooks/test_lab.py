@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -51,8 +53,24 @@ def test_it_runs_our_kernel_and_asks_nobody_for_news(tmp_path: Path) -> None:
         assert [words[0] for words in commands if "ipykernel_launcher" in words] == [sys.executable]
         asked = ask(f"{url}/lab/api/settings/@jupyterlab/apputils-extension:notification")["schema"]["properties"]
         assert (asked["fetchNews"]["default"], asked["checkForUpdates"]["default"]) == ("false", False)
+        listening = [each.laddr for pid in process.pids for each in psutil.Process(pid).net_connections("tcp")
+                     if each.status == psutil.CONN_LISTEN]  # fmt: skip
+        assert {address.ip for address in listening} == {"127.0.0.1"}
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{url}/api/kernels", timeout=20)
     finally:
         process.stop()
+
+
+@pytest.mark.parametrize(("port", "words"), [("80000", "expected a port"), ("TAKEN", "PORT="), ("x", "invalid int")])
+def test_a_port_that_cannot_be_had_is_told_at_once(port: str, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = port.replace("TAKEN", str(taken.getsockname()[1]))
+        command = [sys.executable, "-m", "notebooks.course", "lab", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_it_opens_the_learners_notebook_and_begins_the_lesson_for_it(

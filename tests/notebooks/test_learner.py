@@ -24,6 +24,23 @@ def test_a_lesson_begins_with_its_notebook_and_its_starter(tiny: Lesson, tmp_pat
     assert "add two numbers" in said
 
 
+def test_only_what_must_change_is_named_as_to_be_edited(tiny: Lesson) -> None:
+    (tiny.folder / "exercise/used.py").write_text("x = 1\n")
+    (tiny.folder / "exercise/notes.md").write_text("x\n")
+    said = learner.begin(tiny)
+    assert next(line.split()[1:] for line in said.splitlines() if "  edit " in line)[0].endswith("work/42/sums.py")
+    assert "used.py" not in said
+    assert (learner.work(tiny) / "used.py").is_file()
+
+
+def test_a_lesson_that_cannot_begin_anew_moves_nothing(tiny: Lesson) -> None:
+    learner.begin(tiny)
+    (tiny.folder / "exercise/sums.py").write_text("# solution: begin\n")
+    with pytest.raises(LessonError, match="line 1"):
+        learner.begin(tiny, again=True)
+    assert (learner.work(tiny) / "sums.py").is_file()
+
+
 def test_links_lead_where_they_led(tiny: Lesson, tmp_path: Path) -> None:
     learner.begin(tiny)
     cells = json.loads((tmp_path / "work/42/42-tiny.ipynb").read_text())["cells"]
@@ -42,8 +59,8 @@ def test_links_lead_where_they_led(tiny: Lesson, tmp_path: Path) -> None:
 )
 def test_a_link_is_turned(link: str, turned: str) -> None:
     assert learner.relinked(f"[a]({link})\n", "../../42-tiny") == f"[a]({turned})\n"
-    fenced = f"```text\n[a]({link})\n```\n"
-    assert learner.relinked(fenced, "../../42-tiny") == fenced
+    code = f"`[a]({link})`\n\n```text\n[a]({link})\n```\n"
+    assert learner.relinked(code, "../../42-tiny") == code
 
 
 def test_what_the_learner_wrote_stays(tiny: Lesson, tmp_path: Path) -> None:
@@ -108,3 +125,23 @@ def test_an_exercise_is_proved_by_starter_and_solution(tiny: Lesson) -> None:
     (found,) = learner.proved(tiny)
     assert "the solution fails its check" in found
     assert "expected add(1, 2) = 3; found 1" in found
+
+
+@pytest.mark.parametrize("starter", ["return one + [other]", "raise SystemExit(1)", "import nowhere", "return nowhere"])
+def test_a_starter_must_be_judged_not_break_its_check(tiny: Lesson, starter: str) -> None:
+    """Whoever has only begun is told what is missing, by words that somebody wrote for that."""
+    text = lessons.SOLVED.replace('raise NotImplementedError("add them")', starter)
+    (tiny.folder / "exercise/sums.py").write_text(text)
+    (found,) = learner.proved(tiny)
+    assert "the starter breaks its check: expected failures that it foresees" in found
+    assert "sums.py:" in found
+
+
+def test_a_check_that_crashes_on_the_starter_does_not_fail_it(tiny: Lesson) -> None:
+    check = tiny.folder / "check.py"
+    check.write_text(check.read_text().replace("found := add(one, other)", "found := {3: 3, 7: 7}[add(one, other)]"))
+    text = lessons.SOLVED.replace('raise NotImplementedError("add them")', "return 0")
+    (tiny.folder / "exercise/sums.py").write_text(text)
+    (found,) = learner.proved(tiny)
+    assert "the starter breaks its check" in found
+    assert "where the check itself stopped" in found

@@ -34,6 +34,7 @@ def test_a_lesson_is_its_facts(tmp_path: Path) -> None:
         ('seeds = ["000"]', 'seeds = ["009"]', r"seeds: unknown '009'.*; expected some of: 000, 001"),
         ("tier = 0", 'tier = 0\nstrategies = ["flaks"]', r"strategies: unknown 'flaks' \(did you mean 'flask'\?\)"),
         ('task = "add', 'strategy = "flaks"\ntask = "add', r"exercise\.strategy: unknown 'flaks'"),
+        ('task = "add', 'strategy = "pipelines/v1"\ntask = "add', r"exercise\.strategy: unknown 'pipelines/v1'"),
         ('idea = "a page', 'idea = "\\n a page', r"idea must be one line of text"),
         ('task = "add two numbers"', "", r"exercise\.task' is missing"),
         ("[exercise]", "[exercise", r"expected a TOML file"),

@@ -15,7 +15,7 @@ executed: set[str] = set()
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_lesson_is_as_it_says(folder: Path) -> None:
-    done = run.ensure(course.load(folder), without_network=True)
+    done = run.ensure(course.load(folder))
     assert done.ok, "\n\n".join(done.failures)
     assert done.book is not None
     code = [cell for cell in done.book.cells if cell.cell_type == "code"]

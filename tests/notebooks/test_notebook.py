@@ -74,6 +74,7 @@ def test_a_lesson_without_a_page_is_named(tmp_path: Path) -> None:
         ("# ## Clean up", "# ## Clean up\n# ## Why", "expected the headings"),
         ("# ```text output\n# one 2", "# ```text\n# one 2", "below the heading 'You should see'"),
         ("# ```text output\n# IndexError", "# ```text\n# IndexError", "below the heading 'Break it'"),
+        ("# IndexError: list index\n", "# ...\n", "below the heading 'Break it'"),
     ],
 )
 def test_a_page_out_of_order_says_what_is_wrong(tmp_path: Path, old: str, new: str, fault: str) -> None:

@@ -64,6 +64,11 @@ def test_run_keeps_the_two_streams_apart(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (4, f"{tmp_path}\n", "b\n")
 
 
+def test_braces_mean_the_port_where_there_is_one() -> None:
+    code = "import os; port = 1; print(f'{port}', os.environ['A'])"
+    assert program.run(["python", "-c", code], env={"A": "{port}"}).stdout == "1 {port}\n"
+
+
 def test_run_in_a_strategys_environment() -> None:
     done = program.run(["python", "-c", "import flask, sys; print(sys.prefix)"], strategy="flask")
     assert done.returncode == 0, done.stderr

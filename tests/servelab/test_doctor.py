@@ -106,37 +106,47 @@ def test_a_free_port_is_free() -> None:
     assert doctor.port_is_free(port)
 
 
-def lesson(parent: Path, text: str, name: str = "07-a-title") -> None:
+def lesson(parent: Path, text: str, name: str = "07-a-title", page: str = "") -> None:
     (parent / name).mkdir()
     (parent / name / "lesson.toml").write_text(text)
+    (parent / name / "lesson.py").write_text(page)
 
 
 def test_a_lesson_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("servelab.lessons.LESSONS", tmp_path)
     monkeypatch.setenv("SERVELAB_HOME", str(tmp_path / "home"))  # where no environment is built yet
-    lesson(tmp_path, 'title = "A"\ntier = 0\nstrategies = []', "00-a")
+    lesson(tmp_path, 'title = "A"\ntier = 0', "00-a")
     lesson(tmp_path, 'title = "B"\ntier = 1\nstrategies = ["flask", "pipelines/v1"]', "01-b")
     lesson(tmp_path, 'title = "C"\ntier = 2\nstrategies = []', "02-c")
     lesson(tmp_path, 'title = "D"\ntier = 0\nstrategies = ["flaks"]', "03-d")
     lesson(tmp_path, "tier = 0", "04-e")
-    a, b, c, d, e = lessons.examine(engine=False, cluster=False)
+    lesson(tmp_path, 'title = "F"\ntier = 0\nstrategies = 3', "05-f")
+    a, b, c, d, e, f = lessons.examine(engine=False, cluster=False)
     assert (a.what, a.ok, a.found) == ("lesson 00 A", True, "ready")
     assert b.ok
     assert b.found == "installs first, from the network: flask, pipelines/v1; all but its part in a container"
     assert (c.ok, c.found) == (True, "ready; all but its part on a cluster")
     assert (d.ok, d.optional) == (False, False)
     assert "did you mean 'flask'?" in d.remedy
-    assert "'title'" in e.remedy
+    assert "expected the key 'title'; found none" in e.remedy
+    assert (f.ok, f.found) == (False, "broken")
     _, b, c, *_ = lessons.examine(engine=True, cluster=True)
     assert "but its part" not in b.found + c.found
 
 
-def test_a_lesson_needs_curl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("page", "needs"),
+    [("# !curl -s URL\n", "needs curl"), ('# %% language="bash"\n# curl -s URL\n', "needs curl and bash"),
+     ("# curl is a program\n", None)],
+)  # fmt: skip
+def test_a_lesson_needs_the_programs_that_it_calls(
+    page: str, needs: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("servelab.lessons.LESSONS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    lesson(tmp_path, 'title = "A"\ntier = 0\nstrategies = []')
+    lesson(tmp_path, 'title = "A"\ntier = 0', page=page)
     (finding,) = lessons.examine(engine=True, cluster=True)
-    assert (finding.ok, finding.optional, finding.found) == (False, True, "needs curl")
+    assert (finding.ok, finding.optional, finding.found) == (needs is None, True, needs or "ready")
 
 
 def test_a_missing_thing_is_shown_with_its_remedy() -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 
 from servelab.choose import Answers, Figures
 from servelab.choose.figures import Arm, Machine, Measured
 from servelab.choose.questions import NEEDS, PERCENTILES
 from servelab.strategy import discover
 
+FEWER = settings(deadline=None, max_examples=50)  # whole advices are slow to draw
 STRATEGIES = tuple(discover().values())
 NAMES = tuple(each.name for each in STRATEGIES)
 ARM = Arm(

@@ -11,9 +11,20 @@ from hypothesis import assume, given, strategies as st
 
 from servelab.choose import Answers, Figures, advise, rules, show
 from servelab.choose.questions import NEEDS
-from tests.servelab.choose.measured import ARM, NAMES, SOME, STRATEGIES, any_answers, any_figures, arms, figures
+from tests.servelab.choose.measured import (
+    ARM,
+    FEWER,
+    NAMES,
+    SOME,
+    STRATEGIES,
+    any_answers,
+    any_figures,
+    arms,
+    figures,
+)
 
 
+@FEWER
 @given(any_answers(), any_figures())
 def test_every_strategy_is_recommended_or_ruled_out_and_told_why(answers: Answers, known: Figures) -> None:
     advice = advise(answers, STRATEGIES, known)
@@ -23,6 +34,7 @@ def test_every_strategy_is_recommended_or_ruled_out_and_told_why(answers: Answer
     assert advice.path
 
 
+@FEWER
 @given(any_answers(), any_figures())
 def test_whatever_the_advice_is_it_can_be_shown(answers: Answers, known: Figures) -> None:
     advice = advise(answers, STRATEGIES, known)
@@ -45,6 +57,7 @@ STRICTER: dict[str, Callable[[Any], st.SearchStrategy[Any]]] = {
 
 
 @pytest.mark.parametrize("name", [*STRICTER, "budget"])
+@FEWER
 @given(data=st.data(), answers=any_answers(), known=any_figures())
 def test_a_stricter_answer_never_adds_a_recommendation(
     name: str, data: st.DataObject, answers: Answers, known: Figures
@@ -74,6 +87,7 @@ def _ordered(arm: Any) -> Any:
     return replace(arm, **changed)
 
 
+@FEWER
 @given(any_answers(), any_figures())
 def test_whoever_is_recommended_keeps_every_bound(answers: Answers, known: Figures) -> None:
     assume(answers.when == "online")
@@ -88,6 +102,7 @@ def test_whoever_is_recommended_keeps_every_bound(answers: Answers, known: Figur
         assert set(answers.need) <= {need for need in NEEDS if rules.has(each.case.strategy, need, answers.model)}
 
 
+@FEWER
 @given(arms("flask"), SOME, SOME)
 def test_more_requests_never_take_less(arm: Any, rate: float, more: float) -> None:
     less, most = (rules.scale(arm, 100.0, Answers(rate=r, price=0.05)) for r in (rate, min(1e9, rate + more)))
@@ -132,6 +147,9 @@ def test_a_bound_rules_out_who_breaks_it_and_who_was_not_measured() -> None:
 def test_a_void_row_shows_nothing() -> None:
     void = replace(ARM, void=True, findings=("WRONG_ANSWER",), p99_ms=None, cpu_us=None, capacity_per_s=None)
     assert "void (WRONG_ANSWER)" in advise(Answers(), STRATEGIES, figures(void)).ruled_out["flask"]["latency"]
+    bill = advise(Answers(latency=None, price=1.0, budget=1.0), STRATEGIES, figures(void)).ruled_out
+    assert bill["flask"] == {"budget": "its row is void (WRONG_ANSWER), so nothing shows what it costs"}
+    assert bill["fastapi"] == {"budget": "it was not measured with this model, so nothing shows what it costs"}
     unbound = advise(Answers(latency=None), STRATEGIES, figures(void))
     assert any("no figures" in reason for each in unbound.recommended for reason in each.reasons)
 

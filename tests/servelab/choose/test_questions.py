@@ -14,7 +14,7 @@ from servelab.choose import AnswerError, Answers, command, load
 from servelab.choose.figures import parse
 from servelab.choose.questions import QUESTIONS, asked, typed
 from servelab.errors import ServelabError
-from tests.servelab.choose.measured import ARM, any_answers, any_figures, figures
+from tests.servelab.choose.measured import ARM, FEWER, any_answers, any_figures, figures
 
 BY_NAME = {question.name: question for question in QUESTIONS}
 
@@ -102,6 +102,7 @@ def test_an_ended_input_says_how_to_go_on() -> None:
         command.ask(lines(""))
 
 
+@FEWER
 @given(any_figures())
 def test_figures_come_back_from_their_file(known: Any) -> None:
     assert parse(forms.to_json(known), Path("figures.json")) == known
@@ -129,6 +130,18 @@ def test_impossible_figures_are_refused(change: dict[str, Any], tmp_path: Path) 
     file.write_text(forms.to_json(figures(replace(ARM, **change))))
     with pytest.raises(ServelabError, match=rf"flask: {next(iter(change))} must be"):
         load(file)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [('"inf"', "must be finite"), ("1e999", "must be finite"), ("9" * 400, "must be a number")]
+)
+def test_only_times_may_be_infinite(number: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    file.write_text(forms.to_json(figures(ARM)).replace('"cpu_us": 300.0', f'"cpu_us": {number}'))
+    with pytest.raises(ServelabError, match=rf"cpu_us {words}"):
+        load(file)
+    file.write_text(forms.to_json(figures(ARM)).replace('"p99_ms": 5.0', '"p99_ms": "inf"'))
+    assert load(file).runs[0].arms[0].p99_ms == float("inf")
 
 
 def test_a_word_where_a_number_belongs_is_refused(tmp_path: Path) -> None:
