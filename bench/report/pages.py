@@ -146,8 +146,9 @@ def _cells(run: Measured, arm: Arm) -> list[str]:
 def _below(run: Measured, arm: Arm) -> Iterable[str]:
     machine = run.machine
     yield (
-        f"{run.model} version {run.version}: {run.scenario}, {run.boots} boots x {run.rounds} rounds of "
-        f"{run.seconds:g} s, on {machine.cpu} with {machine.cores} cores, Python {machine.python}"
+        f"{run.model} version {run.version}: {run.scenario}, {run.boots} boots x {run.rounds} "
+        f"round{'s' * (run.rounds > 1)} of {run.seconds:g} s, on {machine.cpu} with {machine.cores} cores, "
+        f"Python {machine.python}"
         + (", a screening" if run.screening else "")
     )
     yield f"{run.model}, given: {arm.budget}"
