@@ -148,8 +148,7 @@ def _below(run: Measured, arm: Arm) -> Iterable[str]:
     yield (
         f"{run.model} version {run.version}: {run.scenario}, {run.boots} boots x {run.rounds} "
         f"round{'s' * (run.rounds > 1)} of {run.seconds:g} s, on {machine.cpu} with {machine.cores} cores, "
-        f"Python {machine.python}"
-        + (", a screening" if run.screening else "")
+        f"Python {machine.python}" + (", a screening" if run.screening else "")
     )
     yield f"{run.model}, given: {arm.budget}"
     if arm.findings:
