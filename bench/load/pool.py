@@ -231,9 +231,10 @@ class Pool:
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
-        for connection in self._live | self._retired:
-            connection.transport.abort()
-        while self._live or self._retired:
+        # In each turn: one that was being made when its task was cancelled may come to life after the first.
+        while left := self._live | self._retired:
+            for connection in left:
+                connection.transport.abort()
             await asyncio.sleep(0)
 
 
