@@ -1,11 +1,14 @@
 """From a strategy's name to a server that predicts: environment, command, port, readiness."""
 
+import contextlib
 import errno
 import itertools
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections import deque
 from pathlib import Path
@@ -47,28 +50,34 @@ def serve(
     _check(who, what, workers)
     host = host.strip("[]")
     port = usable_port(host, port)
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    values = {
-        "host": host,
-        "port": port,
-        "address": address,
-        "workers": workers,
-        "version": what.version,
-        "pinned": version or "",
-    }
-    values |= {"model": str(what.folder.resolve()) if is_brought(what) else what.name}
-    values |= {"state": str(home() / "state" / who.name), "toolkit": str(Path(sys.executable).parent)}
-    job = (_image_job if image else venv_job)(who, values)
-    job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
-    job["env"][supervisor.COOKIE] = uuid.uuid4().hex
-    job |= {"stop": who.stop, "grace": grace, "log": str(log_file(f"{who.name}-{what.name}")) if log else ""}
-    server = Server(who, what, (host, port), job, image)
+    with contextlib.ExitStack() as undo:
+        scratch = tempfile.mkdtemp(prefix=f"servelab-{who.name}-")
+        undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+        values = _places(who, host, port) | {"scratch": scratch}
+        values |= {"model": str(what.folder.resolve()) if is_brought(what) else what.name}
+        values |= {"version": what.version, "pinned": version or "", "workers": workers}
+        job = (_image_job if image else venv_job)(who, values)
+        job["env"] |= {key: text.format_map(values) for key, text in who.env.items()}
+        job["env"][supervisor.COOKIE] = uuid.uuid4().hex
+        job |= {"stop": who.stop, "grace": grace, "log": str(log_file(f"{who.name}-{what.name}")) if log else ""}
+        server = Server(who, what, (host, port), job | {"scratch": scratch}, image)
+        undo.pop_all()  # from here on the folder ends with the server: its supervisor removes it
     try:
         server.wait_ready(timeout)
     except BaseException:
         server.stop()
         raise
     return server
+
+
+def _places(strategy: Strategy, host: str, port: int) -> dict[str, Any]:
+    return {
+        "host": host,
+        "port": port,
+        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "state": str(home() / "state" / strategy.name),
+        "toolkit": str(Path(sys.executable).parent),
+    }
 
 
 def is_brought(model: shared_models.Model) -> bool:

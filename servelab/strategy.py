@@ -14,7 +14,9 @@ from servelab.paths import STRATEGIES
 
 Family = Literal["web framework", "serving library", "graph", "batch", "edge", "cloud contract", "pipeline"]
 Capability = Literal["batching", "grpc", "metrics", "openapi", "image upload", "multi-model", "versions"]
-PLACEHOLDERS = frozenset({"address", "host", "port", "model", "version", "pinned", "workers", "state", "toolkit"})
+PLACEHOLDERS = frozenset(
+    {"address", "host", "port", "model", "version", "pinned", "workers", "state", "scratch", "toolkit"}
+)
 REQUIRED_FILES = ("strategy.toml", "server.py", "quickstart.py", "requirements.in", "requirements.txt", "Dockerfile",
                   "README.md")  # fmt: skip
 # What the toolkit runs, out of parts that are strategies themselves.

@@ -6,6 +6,7 @@ A small standard-library program, so that it starts at once and nothing in it ca
 
 Standard input is a pipe held by the parent. Its first line is the job (not an argument: the environment in it is for
 nobody else to read): {"command": [...], "cwd": ..., "env": {...}, "log": ..., "stop": ..., "grace": ...}
+and perhaps "scratch", a folder of this server alone, which is removed after it.
 Its end, also by the parent's kill -9, means stop.
 Standard output tells, a line of JSON each, {"started": pid} and {"exited": status} of the server's main process.
 """
@@ -44,6 +45,17 @@ def main() -> int:
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
 
+    try:
+        _supervise(job, read, asked)
+    finally:
+        if scratch := job.get("scratch"):
+            import shutil  # on use: it is slow to import, and most jobs have nothing to remove
+
+            shutil.rmtree(scratch, ignore_errors=True)
+    return 0
+
+
+def _supervise(job: dict[str, Any], read: int, asked: list[int]) -> None:
     program = _start(job)  # kept: a Popen that goes away collects its process, if that has ended, and tells nobody
     main_pid = program.pid
     _tell(started=main_pid)
@@ -60,7 +72,6 @@ def main() -> int:
     else:
         _tell(exited=status)
     _stop_stragglers(job)
-    return 0
 
 
 def _start(job: dict[str, Any]) -> subprocess.Popen[bytes]:

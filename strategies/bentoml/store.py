@@ -1,8 +1,10 @@
 """Saves a model into BentoML's store, unless it is there, and prints its tag: `python store.py`.
 
-The environment says which: MODEL, a name or a folder, and MODEL_VERSION; the store is in BENTOML_HOME.
+The environment says which: MODEL, a name or a folder, and MODEL_VERSION; the store is in BENTOML_HOME. SHARED_STORE,
+if it is set, is a folder whose store is put there: servers with one home would share their metrics, too.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -20,6 +22,14 @@ from shared_models.graph import GRAPH
 from shared_models.model import GOLDEN, HERE
 
 LOCK = Path(__file__).with_name("requirements.txt")
+
+
+def share(store: Path, home: Path) -> None:
+    """Give ``home`` the models of ``store``, unless it has its own."""
+    models = store.resolve() / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (home / "models").symlink_to(models, target_is_directory=True)
 
 
 def source() -> Path:
@@ -52,6 +62,8 @@ def save(folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    if shared := os.environ.get("SHARED_STORE"):
+        share(Path(shared), Path(os.environ["BENTOML_HOME"]))
     try:
         print(save(source()))
     except (ModelError, ValueError) as problem:  # ValueError: a name that cannot be a tag

@@ -1,11 +1,13 @@
 """Start, readiness and stop, with a real server that forks: whatever ends us, nothing that it started lives on."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -196,3 +198,49 @@ def test_prepare_runs_before_the_server_and_its_failure_is_told(tmp_path: Path) 
     folder = folders.make(tmp_path, "fails", more='prepare = ["python", "-c", "raise SystemExit(\'no store\')"]')
     with pytest.raises(StartFailed, match=r"(?s)fails: its prepare command exited 1.*no store"):
         servelab.serve(folder)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, empty at first, of this process and of those that it starts."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def with_scratch(parent: Path, prepare: str = "", hook: str = "") -> Path:
+    """A strategy whose prepare command fills the server's own folder, and whose server looks for that."""
+    code = f"import sys; open(sys.argv[1] + '/file', 'w'); {prepare}"
+    more = f"prepare = {json.dumps(['python', '-c', code, '{scratch}'])}"
+    hook = f"assert os.path.exists(os.environ['SCRATCH'] + '/file')\n{hook}"
+    return folders.make(parent, more=more, hook=hook, env={"SCRATCH": "{scratch}"})
+
+
+def wait_empty(folder: Path, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while left := list(folder.iterdir()):
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.05)
+
+
+def test_a_server_has_a_folder_of_its_own_that_goes_with_it(tmp_path: Path, temporary: Path) -> None:
+    folder = with_scratch(tmp_path)
+    with servelab.serve(folder), servelab.serve(folder):
+        assert len(list(temporary.glob("servelab-plain-*"))) == 2
+    wait_empty(temporary)
+
+
+def test_its_folder_goes_with_a_killed_parent(tmp_path: Path, temporary: Path) -> None:
+    with parent(with_scratch(tmp_path, hook=FORKS), "time.sleep(600)") as (process, _):
+        assert len(list(temporary.glob("servelab-plain-*"))) == 1
+        process.kill()
+        wait_empty(temporary)
+
+
+@pytest.mark.parametrize(("prepare", "hook"), [("raise SystemExit('no store')", ""), ("", "sys.exit(3)")])
+def test_its_folder_goes_when_the_start_fails(prepare: str, hook: str, tmp_path: Path, temporary: Path) -> None:
+    with pytest.raises(StartFailed):
+        servelab.serve(with_scratch(tmp_path, prepare, hook))
+    wait_empty(temporary)

@@ -103,6 +103,21 @@ def mnist() -> Iterator[servelab.Server]:
         yield server
 
 
+def metrics(server: servelab.Server) -> str:
+    with server.connect() as client:
+        return client.exchange(servelab.protocols.Request("GET", "/metrics", (), b""))[2].decode()
+
+
+def test_two_servers_beside_each_other_each_tell_their_own_metrics(mnist: servelab.Server) -> None:
+    mnist.predict(mnist.model.golden().inputs[:1])
+    with servelab.serve("bentoml", "iris") as iris:
+        iris.predict(iris.model.golden().inputs[:1])
+        assert "mnist:predict" in metrics(mnist), "the second server's start has emptied them"
+        assert "iris:predict" not in metrics(mnist)
+        assert "iris:predict" in metrics(iris)
+        assert "mnist:predict" not in metrics(iris)
+
+
 def test_a_url_in_the_place_of_a_file_is_not_fetched(mnist: servelab.Server) -> None:
     """BentoML's own reader of forms would."""
     with socket.create_server(("127.0.0.1", 0)) as listener, mnist.connect() as client:
