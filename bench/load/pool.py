@@ -231,11 +231,11 @@ class Pool:
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
-        # In each turn: one that was being made when its task was cancelled may come to life after the first.
-        while left := self._live | self._retired:
-            for connection in left:
-                connection.transport.abort()
-            await asyncio.sleep(0)
+        for connection in self._live | self._retired:
+            connection.transport.abort()
+        # The turn in which they hear of it. No wait until all have heard: uvloop does not tell a connection that had
+        # just been made when its task was cancelled.
+        await asyncio.sleep(0)
 
 
 def _nothing(done: int) -> None:
