@@ -68,14 +68,14 @@ def forking() -> Iterator[int]:
 
 def test_a_worker_that_began_in_the_window_is_the_servers(lab: Lab, forking: int) -> None:
     server = lab()
-    counters = server.drive(every(0.02, 75), seconds=1.5, pids=(server.pid, forking)).records.counters
-    assert counters.server_cpu_ns > 0.1e9
+    counters = server.drive(every(0.3, 5), seconds=1.5, pids=(server.pid, forking)).records.counters
+    assert counters.server_cpu_ns > 0.03e9, "what five requests do not take, and what a busy child gets anywhere"
     assert counters.bystander_cpu_ns == 0
 
 
 def test_other_arms_servers_are_told_from_the_server(lab: Lab, forking: int) -> None:
-    counters = lab().drive(every(0.02, 75), seconds=1.5, bystanders=(forking,)).records.counters
-    assert counters.bystander_cpu_ns > 0.1e9
+    counters = lab().drive(every(0.3, 5), seconds=1.5, bystanders=(forking,)).records.counters
+    assert counters.bystander_cpu_ns > 0.03e9
     assert counters.server_cpu_ns < counters.bystander_cpu_ns
 
 
