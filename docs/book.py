@@ -5,10 +5,13 @@ network. A warning of Sphinx is an error. The output is a folder that any browse
 """
 
 import argparse
+import contextlib
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -20,7 +23,8 @@ from servelab import command, paths
 from servelab.paths import ROOT
 from servelab.strategy import discover
 
-PARTS = ("source", "html", "doctrees")  # folders of a book: its assembled pages, the site, what Sphinx notes
+# Folders of a book: its assembled pages, the site, what Sphinx and MyST-NB note.
+PARTS = ("source", "html", "doctrees", "jupyter_execute")
 # The first page lies in docs/, so that links are the same here and in the repository; this one leads to it.
 DOOR = '<!doctype html><meta charset="utf-8"><title>{title}</title><meta http-equiv="refresh" content="0; url={url}">\n'
 
@@ -54,7 +58,12 @@ def needed() -> dict[str, str]:
 
 def html(root: Path, executed: Mapping[str, NotebookNode], needed: Mapping[str, str], output: Path) -> Path:
     """The book of a repository's pages and executed lessons, below ``output``; returns its first page."""
-    source, site, doctrees = (output / name for name in PARTS)
+    with _alone(output):
+        return _html(root, executed, needed, output)
+
+
+def _html(root: Path, executed: Mapping[str, NotebookNode], needed: Mapping[str, str], output: Path) -> Path:
+    source, site, doctrees, _ = (output / name for name in PARTS)
     for folder in _former(output):
         shutil.rmtree(folder)
     gather(root, executed, needed).write(source)
@@ -69,8 +78,26 @@ def html(root: Path, executed: Mapping[str, NotebookNode], needed: Mapping[str, 
     return site / "index.html"
 
 
+@contextlib.contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """While another process builds a book in the same folder, this one waits, and says so."""
+    output.mkdir(parents=True, exist_ok=True)
+    folder = os.open(output, os.O_RDONLY)  # the folder is the lock: nothing is left behind
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"book: waiting for another book that is being built in {output}", file=sys.stderr, flush=True)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _former(output: Path) -> list[Path]:
     """The folders of a former book. Raises BookError when anything else is there: it would be somebody's."""
+    if output.is_file():
+        raise BookError(f"expected a folder to build in; found the file {output}. Name another: --output FOLDER")
     found = sorted(output.iterdir()) if output.exists() else []
     if others := [path.name for path in found if path.name not in PARTS]:
         raise BookError(f"expected an empty folder, or a former book; found {output} with {', '.join(others)}. "

@@ -27,6 +27,16 @@ def figures(runs: Sequence[Run]) -> Figures:
 
 def of(run: Run) -> Measured:
     """A run's figures. Raises BenchError for a run that has none that a reader could choose by."""
+    try:
+        return _of(run)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BenchError(
+            f"{run.folder}: expected the journal as bench run wrote it; found another ({error!r}). Bring it back, or "
+            "make the run again"
+        ) from None
+
+
+def _of(run: Run) -> Measured:
     plan, summary, environment = run.plan, summarise(run), run.environment
     if run.rate is None or plan.concurrency is not None or plan.batch != 1:
         raise BenchError(

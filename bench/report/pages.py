@@ -14,7 +14,7 @@ from servelab.strategy import Strategy
 TIERS = {
     0: "0: Python, in an environment of its own",
     1: "1: a container or another runtime",
-    2: "2: a Kubernetes cluster",
+    2: "2: a Kubernetes cluster ([how to get one](../../k8s/README.md))",
 }
 TITLES = ("model", "CPU µs", "of the plain call's", "p50 ms", "p99 ms", "capacity/s", "RSS MB", "ready s", "processes",
           "errors")  # fmt: skip

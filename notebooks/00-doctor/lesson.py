@@ -22,9 +22,10 @@
 #
 # Every lesson has the same nine parts, from *Why* to *Clean up*. Grey cells are code: click on one and press
 # Shift+Enter to run it, from the top down. Some lines begin with `!`; they are for the shell, and you may type them in
-# a terminal, without the `!`. A box without a number beside it shows what you should see, with `...` for what differs
-# between machines. Change things, run them again, break them: `make lab N=00`
-# opens a copy of your own, and nothing that you do there changes the project.
+# a terminal in the repository's folder, without the `!` (the page puts a value where `{name}` stands). Typewriter text
+# below a cell, without a number beside it, shows the lines that you should see among the cell's own, with `...` for
+# what differs between machines. Change things, run them again, break them: `make lab N=00` opens a copy of your own,
+# and nothing that you do there changes the project.
 #
 # ### 1. Ask the doctor
 #
@@ -39,7 +40,7 @@ page.begin()  # the repository's root is the working folder; plots are drawn as 
 # !.venv/bin/servelab doctor
 
 # %% [markdown]
-# Each line begins with one of three words:
+# Each finding begins with one of three words:
 #
 # | word | what it means |
 # | --- | --- |
@@ -131,7 +132,8 @@ print("processes of the server:", len(pids) > 0, "; after its stop:", server.pid
 #    It was built on first use from a *lock file*: a list of every package with its exact version and the hash of its
 #    file.
 # 2. **A port.** An address on a network has two parts: the machine (`127.0.0.1` means "this machine, and nobody else")
-#    and a port, a number from 1 to 65535. **Only one program can listen on a port.** We asked for any free one.
+#    and a port, a number from 1 to 65535. **Only one program can listen at such an address.** We asked for any port
+#    that was free.
 # 3. **A start.** The server is another process. It can die at once, for example for want of memory.
 # 4. **A wait.** A process that runs does not answer yet. We waited until it *predicted*, not for some seconds.
 #
@@ -165,31 +167,31 @@ from pathlib import Path
 page.source("strategies/flask/requirements.in")  # what was asked for by name
 
 lock = Path("strategies/flask/requirements.txt").read_text()
-locked = dict(re.findall(r"^([a-z0-9-]+)==([^ \\]+)", lock, re.MULTILINE))
+locked = set(re.findall(r"^([a-z0-9-]+)==([^ \\]+)", lock, re.MULTILINE))
 hashes = len(re.findall(r"--hash=sha256:", lock))
 
-LIST = "import importlib.metadata as m; print(*(f'{d.name.lower()}=={d.version}' for d in m.distributions()))"
-installed = dict(each.split("==") for each in program.run(["python", "-c", LIST], strategy="flask").stdout.split())
+LIST = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()))"
+listed = program.run(["python", "-c", LIST], strategy="flask").stdout.lower()
+installed = {(re.sub("[._]", "-", name), version) for name, version in re.findall(r"(\S+)==(\S+)", listed)}
 
-print("Flask as locked:", installed["flask"] == locked["flask"])
-print("gunicorn as locked:", installed["gunicorn"] == locked["gunicorn"])
 print("packages in the lock:", len(locked), "with", hashes, "hashes")
+print("installed here:", len(installed), "; as locked, every one:", installed <= locked)
 
 # %% [markdown]
 # ```text output
-# Flask as locked: True
-# gunicorn as locked: True
+# packages in the lock: ... hashes
+# installed here: ... as locked, every one: True
 # ```
 #
-# Six packages are asked for by name; the rest came along as *their* needs. Any of them can change under you, if nobody
-# writes down what worked.
+# A few packages are asked for by name; the rest came along as *their* needs, and some of those are for other systems
+# than yours. Any of them can change under you, if nobody writes down what worked.
 
 # %% [markdown]
 # ## Break it
 #
 # ### A port that is taken
 #
-# Here we hold a port ourselves, with four words of Python, and then ask a server to listen on it.
+# Here we hold a port ourselves, with a line of Python, and then ask a server to listen on it.
 
 # %%
 import socket
@@ -213,13 +215,13 @@ except servelab.ServelabError as error:
 #
 # A strategy is a folder, and its `strategy.toml` says which port it likes. We make a copy that likes the taken one, and
 # name the folder to the doctor: what you name must be able to serve, so now it is `MISSING`, and the doctor says who is
-# on the port.
+# on the port, where the system tells.
 
 # %%
 import shutil
 
 folder = page.scratch() / "mine"
-shutil.copytree("strategies/flask", folder)
+shutil.copytree("strategies/flask", folder, dirs_exist_ok=True)
 toml = (folder / "strategy.toml").read_text().replace('name = "flask"', 'name = "mine"')
 (folder / "strategy.toml").write_text(toml.replace("port = 8001", f"port = {port}"))
 print("a strategy that likes the port which we hold")
@@ -229,11 +231,11 @@ print("a strategy that likes the port which we hold")
 
 # %% [markdown]
 # ```text output
-# MISSING  strategy ...mine ... in use by ... (process
+# MISSING  strategy ...mine ... in use
 # -> stop the program on port
 # ```
 #
-# The process is this very page. Let the port go, and ask again:
+# The program on the port is this very page. Let the port go, and ask again:
 
 # %%
 holder.close()
@@ -248,8 +250,9 @@ holder.close()
 #
 # ### A port that is yours only on some machines
 #
-# Port 5000 is Flask's default. On a Mac, AirPlay has listened there since 2021: a server that works for its author
-# gives a strange `403` to half of the readers. This project refuses the port, on every machine:
+# Port 5000 is Flask's default. On a Mac, AirPlay has listened there since 2021: what works for its author does not
+# start for a reader with a Mac, or a strange `403` answers in its place. This project refuses the port, on every
+# machine:
 
 # %% tags=["raises-exception"]
 from servelab import strategy
@@ -335,19 +338,23 @@ strategy.load(folder)
 # *today*: the code of 2022 fails with what it installs now (lesson 09 shows how).
 #
 # Today: name the Python, lock every package, and call programs by their path, so that nothing needs to be activated.
-# The tool behind it here is uv; this makes an environment as the toolkit does, and asks it who it is:
+# The tool behind it here is uv; this makes an environment as the toolkit does, and asks it what it has:
 
 # %%
 place = page.scratch() / "env"
 
 # %%
-# !.venv/bin/uv venv --quiet --no-project --no-python-downloads --python .venv/bin/python {place}
-# !{place}/bin/python -c "import sys; print('apart from the toolkit:', sys.prefix != sys.base_prefix)"
+# !.venv/bin/uv venv --quiet --clear --no-project --no-python-downloads --python .venv/bin/python {place}
+# !{place}/bin/python -c "import importlib.metadata as m; print('packages in it:', len(list(m.distributions())))"
+# !.venv/bin/python -c "import importlib.metadata as m; print('in the toolkit:', len(list(m.distributions())))"
 
 # %% [markdown]
 # ```text output
-# apart from the toolkit: True
+# packages in it: 0
+# in the toolkit:
 # ```
+#
+# It is empty, and knows nothing of the toolkit's packages. What it is to have, a lock says.
 #
 # Virtualenv, Poetry, uv and Docker are four answers to one demand: *code that cannot be run again is a risk*. A virtual
 # environment separates packages. A lock (Poetry's, uv's, pip's with hashes) makes them the same tomorrow. A container

@@ -1,4 +1,4 @@
-"""load(folder) of notebooks/work/02/loader.py: one good artifact, and five that must be refused by name."""
+"""load(folder) of notebooks/work/02/loader.py: one good artifact, and those that must be refused by name."""
 
 import functools
 import hashlib
@@ -58,11 +58,12 @@ def attempt(folder: Path, artifacts: Path, report: Path) -> str:
         done = program.run(["python", HERE / "trial.py", folder, artifacts, report], strategy="mlflow", timeout=SECONDS)
     except ServelabError:
         return f"the artifact before it, or the import of loader.py, did not end within {SECONDS} s"
+    print(done.stdout, end="")  # the learner's own
     return (done.stderr.strip().splitlines() or [f"the process ended with status {done.returncode}"])[-1]
 
 
 def make(artifacts: Path, mark: Path) -> dict[str, tuple[str, ...]]:
-    """One good artifact, fresh from training, and five bad ones; returns what each refusal must mention."""
+    """One good artifact, fresh from training, and the bad ones; returns what each refusal must mention."""
     done = program.run(["python", HERE / "save.py", artifacts / "good"], strategy="mlflow", timeout=40)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -77,6 +78,10 @@ def make(artifacts: Path, mark: Path) -> dict[str, tuple[str, ...]]:
         shutil.copytree(artifacts / "good", artifacts / name)
         (artifacts / name / "model.pkl").write_bytes(content)
     (artifacts / "no-card" / "card.json").unlink()
+    cards = {"half-a-card": json.dumps(card)[:40], "card-without-versions": json.dumps({"sha256": card["sha256"]})}
+    for name, text in cards.items():
+        shutil.copytree(artifacts / "good", artifacts / name)
+        (artifacts / name / "card.json").write_text(text, "utf-8")
     old = HERE / "old" / "regression"
     shutil.copytree(old, artifacts / "older-scikit-learn")
     made_by = json.loads((old / "card.json").read_text("utf-8"))["libraries"]["scikit-learn"]
@@ -109,8 +114,9 @@ def check_half_a_copy(work: Work) -> Iterator[Failure]:
 
 
 def check_no_card(work: Work) -> Iterator[Failure]:
-    """an artifact without a card is refused"""
-    yield from refused(work, "no-card")
+    """an artifact without a card, with half of one, or with one that says too little, is refused"""
+    for name in ("no-card", "half-a-card", "card-without-versions"):
+        yield from refused(work, name)
 
 
 def check_older(work: Work) -> Iterator[Failure]:
@@ -132,7 +138,9 @@ def refused(work: Work, name: str) -> Iterator[Failure]:
     if found["outcome"] != "refused":
         yield Failure(f"{name}: expected Refused; {found['outcome']}: {message}", found.get("line") or LOOK)
         return
-    for wanted in (name, *tried.mentions[name]):
+    for looked_up in found["unpickled"]:
+        yield Failure(f"{name}: it was refused too late; unpickling it had begun, and looked up {looked_up}", LOOK)
+    for wanted in (name, *tried.mentions.get(name, ())):
         if wanted not in message:
             yield Failure(f"{name}: expected a message that mentions {wanted}; found: {message}",
                           "what Refused is given: the folder, what was expected, what was found")  # fmt: skip

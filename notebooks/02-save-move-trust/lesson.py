@@ -66,12 +66,13 @@ page.table(((file.name, file.stat().st_size) for file in sorted(training.iterdir
 # %%
 import shutil
 
-bucket = shutil.copytree(training, page.scratch() / "bucket")
-serving = shutil.copytree(bucket, page.scratch() / "serving-machine")
+bucket = shutil.copytree(training, page.scratch() / "bucket", dirs_exist_ok=True)
+serving = shutil.copytree(bucket, page.scratch() / "serving-machine", dirs_exist_ok=True)
 
 # %% [markdown]
 # Did the same bytes arrive? To compare two files on two machines, compare their **hashes**. SHA-256 makes 64
-# hexadecimal digits of any file. The same bytes give the same hash, always; other bytes give another.
+# hexadecimal digits of any file. The same bytes give the same hash, always; other bytes give another (nobody has ever
+# found two files that share one).
 
 # %%
 import hashlib
@@ -169,7 +170,7 @@ print(program.run(["python", HERE / "inside.py", training], strategy="mlflow").s
 # | | pickle | ONNX |
 # | --- | --- | --- |
 # | holds | any object of Python | a graph of known operations |
-# | needs, to open it | the same libraries, in about the same versions | any ONNX runtime, in many languages |
+# | needs, to open it | the same libraries, in about the same versions | an ONNX runtime, not an older one |
 # | opening it | runs code | runs no code |
 # | can be made of | everything | most networks, many models of scikit-learn; not your own Python code |
 
@@ -182,7 +183,7 @@ print(program.run(["python", HERE / "inside.py", training], strategy="mlflow").s
 # the weight which says that long petals speak *against* setosa.
 
 # %%
-data = bytearray((serving / "model.onnx").read_bytes())
+data = bytearray((training / "model.onnx").read_bytes())
 begins = data.rfind(b"weights1") + len("weights1") + 2  # the name, two bytes, then the numbers
 weights = np.frombuffer(data, "<f4", 12, begins).reshape(4, 3)
 print("petal_length, setosa:", weights[2, 0].round(2))
@@ -200,7 +201,7 @@ def count(graph: bytes) -> dict[str, int]:
     return {label: int((answers.argmax(axis=1) == i).sum()) for i, label in enumerate(flower.labels)}
 
 
-print("whole:  ", count((serving / "model.onnx").read_bytes()))
+print("whole:  ", count((training / "model.onnx").read_bytes()))
 print("damaged:", count(bytes(data)))
 
 # %% [markdown]
@@ -224,14 +225,15 @@ shared_models.load(serving)
 #
 # ### Another scikit-learn
 #
-# The folder `old` holds two pickles, made by scikit-learn 1.2.2, of the year 2023. They are whole, and their makers are
-# known. Open them with today's scikit-learn:
+# The folder `old` holds two pickles that this project made with scikit-learn 1.2.2, of the year 2023. First we compare
+# their hashes with their cards, as it should be; then we open them with today's scikit-learn:
 
 # %%
 old = [HERE / "old" / name for name in ("regression", "tree")]
 for folder in old:
     card = json.loads((folder / "card.json").read_text())
-    print(card["training"]["how"], "by scikit-learn", card["libraries"]["scikit-learn"])
+    whole = sha256(folder / "model.pkl") == card["sha256"]
+    print(card["training"]["how"], "by scikit-learn", card["libraries"]["scikit-learn"], "; whole:", whole)
 
 done = program.run(["python", HERE / "ask.py", *(folder / "model.pkl" for folder in old)], strategy="mlflow")
 print("answered:", done.stdout)
@@ -239,8 +241,8 @@ print("said:", *(line for line in done.stderr.splitlines() if "Warning:" in line
 
 # %% [markdown]
 # ```text output
-# LogisticRegression(max_iter=1000) by scikit-learn 1.2.2
-# DecisionTreeClassifier(max_depth=2, random_state=20) by scikit-learn 1.2.2
+# LogisticRegression(max_iter=1000) by scikit-learn 1.2.2 ; whole: True
+# DecisionTreeClassifier(max_depth=2, random_state=20) by scikit-learn 1.2.2 ; whole: True
 # answered: LogisticRegression [[0.98
 # InconsistentVersionWarning
 # ValueError: node array from the pickle has an incompatible dtype
@@ -311,8 +313,8 @@ print(copy.stderr.strip(), "; status", copy.returncode)
 #
 # ```bash
 # make lesson N=02      # puts loader.py into notebooks/work/02/
-# make check N=02       # one good artifact, five bad ones: a flipped byte, half a copy, no card,
-# #                       another scikit-learn, a stranger's gift
+# make check N=02       # one good artifact; bad ones: a flipped byte, half a copy, no card or too little
+# #                       of one, another scikit-learn, a stranger's gift
 # ```
 #
 # Edit `notebooks/work/02/loader.py`. The message must name the folder, what was expected and what was found: somebody
@@ -343,7 +345,8 @@ print(copy.stderr.strip(), "; status", copy.returncode)
 # So the Flask server of [seed 000](../../docs/seeds.md) starts: no hash, no version, and a path that depends on the
 # folder from which it was started. It is the shortest way, and each of the breaks above is open to it. Today, for
 # scikit-learn, there is *skops*: it keeps the objects of scikit-learn, and asks before it makes an object of a type
-# that it does not know. Here it meets our model, and then one with something else in it:
+# that it does not know. Here it meets our model, and then one with a function in it, which `pickle` would bring along
+# without a word:
 
 # %%
 SKOPS = """
@@ -357,13 +360,13 @@ skops.io.dump(model, file)
 print("types to be asked about:", skops.io.get_untrusted_types(file=file))
 print("opened:", type(skops.io.load(file)).__name__)
 
-model.gift = partial(print, "opened")                    # code, hidden in an attribute
+model.gift = partial(print, "called")                    # waits in an attribute for somebody to call it
 skops.io.dump(model, file)
 print("types to be asked about:", skops.io.get_untrusted_types(file=file))
 try:
     skops.io.load(file)
 except Exception as error:
-    print(type(error).__name__, "and nothing was run")
+    print(type(error).__name__, "and the file stays shut")
 """
 done = program.run(["python", "-c", SKOPS, training / "model.pkl", training], strategy="mlflow")
 print(done.stdout or done.stderr)
@@ -373,16 +376,19 @@ print(done.stdout or done.stderr)
 # types to be asked about: []
 # opened: LogisticRegression
 # types to be asked about: [...print
-# UntrustedTypesFoundException and nothing was run
+# UntrustedTypesFoundException and the file stays shut
 # ```
 #
 # ### `model.save("mnist_model.h5")`
 #
 # Seed 001 trains a network with Keras on Colab, and saves it in HDF5. Keras still reads such files, calls the
 # format *legacy*, and writes `.keras` today: one archive with the architecture as JSON and the weights apart. (We only
-# describe this. The page would need TensorFlow, many times as large as everything else here. Our MNIST model is trained
-# by Keras, compared with its ONNX form on stored inputs, and served from that.) Layers with Python code of your own
-# have the pickle's trouble in either format: who opens them runs them.
+# describe this. The page would need TensorFlow, in an environment larger than any that the lessons use. Our MNIST model
+# is trained by Keras, compared with its ONNX form on stored inputs, and served from that.)
+#
+# A `Lambda` layer puts Python code into the file, in either format, and so has the pickle's trouble. Keras 3 refuses to
+# open it unless told `safe_mode=False`. Until 2025 that refusal did not reach `.h5` (CVE-2025-9905), and in `.keras`
+# there was a way around it (CVE-2025-1550). So here, too: the hash first.
 #
 # ### Colab → laptop → bucket → virtual machine
 #

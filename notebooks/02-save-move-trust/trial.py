@@ -12,14 +12,16 @@ from pathlib import Path
 from types import ModuleType
 
 FLOWER = [[5.1, 3.5, 1.4, 0.2]]
+unpickled: list[str] = []  # what opening an artifact has made Python look up
 
 
 def tried(loader: ModuleType, learner: Path, artifact: Path) -> dict[str, object]:
     """What became of one artifact."""
+    unpickled.clear()
     try:
         model = loader.load(artifact)
     except loader.Refused as error:
-        return {"outcome": "refused", "message": str(error)}
+        return {"outcome": "refused", "message": str(error), "unpickled": unpickled[:1]}
     except (Exception, SystemExit) as error:
         lines = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
                  if Path(frame.filename).is_relative_to(learner)]  # fmt: skip
@@ -28,9 +30,16 @@ def tried(loader: ModuleType, learner: Path, artifact: Path) -> dict[str, object
     return {"outcome": "loaded", "message": repr(model), "answer": answer}
 
 
+def watch(event: str, values: tuple[object, ...]) -> None:
+    """Python tells of each name that a pickle makes it look up (the audit event of pickle.Unpickler.find_class)."""
+    if event == "pickle.find_class":
+        unpickled.append(".".join(map(str, values)))
+
+
 def main() -> None:
     """Try them all, in the order of their names."""
     learner, artifacts, report = map(Path, sys.argv[1:])
+    sys.addaudithook(watch)
     warnings.simplefilter("ignore")
     sys.path.insert(0, str(learner))
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 import servelab
 from notebooks.course import program
-from notebooks.course.check import Failure, Work
+from notebooks.course.check import Failure, Unfinished, Work, from_exception
 from servelab.protocols import Request, base, seldon
 
 CASES = 400
@@ -34,6 +34,7 @@ NO_ROWS = {
     "no rows": [],
     "rows without values": [[], []],
     "a whole number of 65 bits": [[2**64]],
+    "a whole number that no float equals, among floats": [[2**53 + 1, 0.5]],
 }
 NO_TENSORS = {
     "a shape that is too small": TENSOR | {"shape": [1, 2]},
@@ -44,7 +45,7 @@ NO_TENSORS = {
 
 def check_examples(work: Work) -> Iterator[Failure]:
     """the two examples at the top of codec.py become each other"""
-    codec = work.module("codec")
+    codec = learned(work)
     for call, found, expected in (
         ('to_v2(data, "x")', codec.to_v2(DATA, "x"), TENSOR),
         ("to_seldon(tensor)", codec.to_seldon(TENSOR), DATA),
@@ -56,21 +57,21 @@ def check_examples(work: Work) -> Iterator[Failure]:
 
 def check_from_seldon(work: Work) -> Iterator[Failure]:
     """Seldon → V2 → Seldon gives the same ndarray, for random ones of every type and depth"""
-    codec = work.module("codec")
+    codec = learned(work)
     look = "shape: the sizes from outside to inside; data: row by row; back: cut it up from inside to outside"
-    yield from smallest(lambda case: back_in_seldon(codec, case), look)
+    yield from smallest(work, lambda case: back_in_seldon(codec, case), look)
 
 
 def check_from_v2(work: Work) -> Iterator[Failure]:
     """V2 → Seldon → V2 gives the same tensor, name, shape and datatype included"""
-    codec = work.module("codec")
+    codec = learned(work)
     look = "DATATYPES: type(True) is bool, but isinstance(True, int) holds as well; 3.0 is a float"
-    yield from smallest(lambda case: back_in_v2(codec, case), look)
+    yield from smallest(work, lambda case: back_in_v2(codec, case), look)
 
 
 def check_mixed(work: Work) -> Iterator[Failure]:
     """whole numbers among others become FP64; the numbers of a floating tensor become floats"""
-    codec = work.module("codec")
+    codec = learned(work)
     found = codec.to_v2({"ndarray": [[1, 2.5]]}, "x")
     if text(found) != text({"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.5]}):
         yield Failure(f"[[1, 2.5]]: expected FP64 with the data [1.0, 2.5]; found {text(found)}", "to_v2()")
@@ -81,7 +82,7 @@ def check_mixed(work: Work) -> Iterator[Failure]:
 
 def check_refusals(work: Work) -> Iterator[Failure]:
     """what cannot be carried over is a ValueError that says why"""
-    codec = work.module("codec")
+    codec = learned(work)
     calls: list[tuple[str, Callable[[Any], Any], Any]] = [
         *(
             (f"to_v2 of {what}", lambda data: codec.to_v2(data, "x"), {"ndarray": rows})
@@ -105,7 +106,7 @@ def check_refusals(work: Work) -> Iterator[Failure]:
 
 def check_server(work: Work) -> Iterator[Failure]:
     """a Seldon client is answered by a V2 server, through your codec, as by the model itself"""
-    codec = work.module("codec")
+    codec = learned(work)
     command = ["gunicorn", "--no-control-socket", "--bind", "127.0.0.1:{port}", "v2_server:app"]
     with (
         program.start(command, strategy="flask", cwd=Path(__file__).parent, port=0) as running,
@@ -125,6 +126,14 @@ def check_server(work: Work) -> Iterator[Failure]:
         yield Failure("expected the probabilities that the model gives; found others", "to_seldon()")
 
 
+def learned(work: Work) -> ModuleType:
+    """The learner's codec, with both of its functions."""
+    codec = work.module("codec")
+    if lacking := [name for name in ("to_v2", "to_seldon") if not callable(getattr(codec, name, None))]:
+        raise Unfinished(f"expected the functions to_v2 and to_seldon; found no {', '.join(lacking)}", "codec.py")
+    return codec
+
+
 def back_in_seldon(codec: ModuleType, tensor: dict[str, Any]) -> str:
     """What is wrong with Seldon → V2 → Seldon for the ndarray of a case; empty when nothing is."""
     data = {"ndarray": np.array(tensor["data"], object).reshape(tensor["shape"]).tolist()}
@@ -142,7 +151,7 @@ def back_in_v2(codec: ModuleType, tensor: dict[str, Any]) -> str:
     return "" if text(back) == text(tensor) else f"{text(tensor)} became {text(there)} and then {text(back)}"
 
 
-def smallest(wrong: Callable[[dict[str, Any]], str], look: str) -> Iterator[Failure]:
+def smallest(work: Work, wrong: Callable[[dict[str, Any]], str], look: str) -> Iterator[Failure]:
     """One failure for all random cases that are wrong: the shortest of them, and how many there are."""
     draw = random.Random(3)  # noqa: S311 - the same cases each time
     problems = []
@@ -153,7 +162,8 @@ def smallest(wrong: Callable[[dict[str, Any]], str], look: str) -> Iterator[Fail
         except NotImplementedError:
             raise
         except Exception as error:
-            problem = f"{text(case)}: {type(error).__name__}: {error}"
+            where = from_exception(error, work).look
+            problem = f"{text(case)}: {type(error).__name__}: {error} ({where})"
         if problem:
             problems.append(problem)
     if problems:
@@ -169,5 +179,5 @@ def drawn(draw: random.Random) -> dict[str, Any]:
 
 
 def text(value: object) -> str:
-    """JSON, in which True is not 1 and 3 is not 3.0; keys in order."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    """JSON, in which True is not 1 and 3 is not 3.0; keys in order. What JSON cannot carry is named."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=lambda it: f"no JSON: {type(it)} {it}")

@@ -187,14 +187,16 @@ print("the same for noise:", sizes(("v1", "v2-binary"), noise, mnist))
 # header is longer than the flower. For a picture you pay for the numbers. Most of this one's are `0.0`, which is as
 # short as text gets. The noise shows the other end: many digits for each number in text, and still 4 bytes in binary.
 #
-# The file is the lightest, for a PNG is compressed. But the server has to decode it: bytes saved on the wire are work
-# for the server. Whether a dialect is *faster* is a question for a measurement (lesson 06), not for a scale.
+# The file is the lightest: a PNG is compressed, and this one is black and white, a bit for each pixel. But the server
+# has to decode it: bytes saved on the wire are work for the server. Whether a dialect is *faster* is a question for a
+# measurement (lesson 06), not for a scale.
 #
 # ### What does each one say?
 #
 # Weight is not what matters most. A dialect that says more finds more mistakes.
 #
-# * Only **features** knows which number is which. In the others, two numbers swapped are a wrong answer, not an error.
+# * Only **features** says which number is which. In the others, as we send them, two numbers swapped are a wrong
+#   answer, not an error.
 # * Only **V2** states the type, and it states the shape: a server can check both before it looks at the values.
 # * **features** and **image** take one item at a time. The others take a batch.
 # * **Seldon** and **V2** name the answer, too: `names` for its columns, or a name for each output tensor.
@@ -345,3 +347,6 @@ print("still running:", [pid for server in (flask, seldon, fastapi, v2) for pid 
 # ```text output
 # still running: []
 # ```
+#
+# Next: you have seen servers from outside. Now write one.
+# [04 · Flask by hand](../04-flask-by-hand/04-flask-by-hand.ipynb).

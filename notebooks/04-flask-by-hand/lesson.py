@@ -170,11 +170,12 @@ def once(listener: socket.socket) -> None:
 
 
 listener = socket.create_server(("127.0.0.1", 0))
-threading.Thread(target=once, args=[listener]).start()
+threading.Thread(target=once, args=[listener], daemon=True).start()
 os.environ["BARE"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 # %% language="bash"
-# curl -s "$BARE/predict" -d '{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
+# curl -s --max-time 5 "$BARE/predict" \
+#   -d '{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
 
 # %% [markdown]
 # ```text output
@@ -182,8 +183,9 @@ os.environ["BARE"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
 # ```
 #
 # It answers! And it is wrong in many ways. It takes every path for `/predict`. A client that stops in the middle holds
-# it for ever. It serves one client and then ends. Flask and the server in front of it do all of that rightly. What they
-# cannot know is *your* input: which fields there must be, and which values make sense.
+# it for ever. It serves one client and then ends (run that `curl` again: nobody answers, and it gives up after
+# `--max-time`). Flask and the server in front of it do all of that rightly. What they cannot know is *your* input:
+# which fields there must be, and which values make sense.
 #
 # ### `get_json(force=True)`
 #
@@ -210,8 +212,8 @@ with servelab.serve("flask:quickstart", model="iris") as plain:
 # ### Flask's own server, and the server in front of it
 #
 # There are two programs here. **Flask** is the framework: routes and functions. **gunicorn** is the web server: it owns
-# the port, keeps worker processes, and hands them requests. Flask also has a small server of its own, `app.run()`. It
-# is made for your desk: one process, no limits on slow clients, no orderly stop. It says so itself:
+# the port, and keeps worker processes, which take the requests. Flask also has a small server of its own, `app.run()`.
+# It is made for your desk: one process, no limits on slow clients, no orderly stop. It says so itself:
 
 # %%
 from pathlib import Path
@@ -347,7 +349,8 @@ page.table(ask(server.connect("features")), ["sent", "status", "answer"])
 # stand (`make test-flask`). It tells you of each that failed what was sent, what came back and what was expected.
 #
 # A good message lets the client repair the request without asking you:
-# `expected a JSON object with sepal_length, ...; found no petal_width`.
+# `expected a JSON object with sepal_length, ...; found no petal_width`. But refuse bad input only: a failure of your
+# own must stay a 500, or nobody will ever look for it in your server.
 
 # %% [markdown]
 # ## When to use and when not

@@ -316,12 +316,13 @@ print(*[line for line in running.text().splitlines() if "module" in line], sep="
 #
 # Edit `notebooks/work/05/app.py`. The check starts it in three ways: `python app.py`, `uvicorn app:app` and
 # `uvicorn app:app --workers 2`. It uploads images, looks *when* the model is loaded (once in each process, before the
-# first request, not at the import), and reads `/openapi.json`. To try it by hand, take the environment's own Python:
+# first request; not at the import, and not once more under `__main__`), and reads `/openapi.json`. To try it by hand,
+# take the environment's own Python:
 #
 # ```bash
 # PYTHON=$(.venv/bin/servelab env fastapi)
 # cd notebooks/work/05
-# PORT=3389 $PYTHON app.py                                # the first way
+# PORT=3389 $PYTHON app.py                                # the first way; Ctrl+C ends it
 # $PYTHON -m uvicorn app:app --port 3389 --workers 2      # the third
 # ```
 

@@ -5,7 +5,7 @@ import math
 import tempfile
 import tomllib
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.selftest.lab import Faults
 from bench.selftest.subject import serving
 from notebooks.course import program
-from notebooks.course.check import Failure, Work
+from notebooks.course.check import Failure, Unfinished, Work
 from servelab.start import usable_port
 
 VARIANTS = ("blocking", "threads", "awaiting")
@@ -38,7 +38,7 @@ def check_predicted(work: Work) -> Iterator[Failure]:
         return
     for name in VARIANTS:
         value = predicted.get(name)
-        if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
             yield Failure(
                 f"expected {name} = a time in ms above 0; found {value!r}", "prediction.toml: any guess will do"
             )
@@ -50,9 +50,9 @@ def check_recorded_first(work: Work) -> Iterator[Failure]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "found.jsonl"
         with suppress(BenchError, OSError):  # nothing listens there: no window can be made
-            work.module("measure").measure({"nobody": nobody}, {"nobody": 7.0}, file, 1, 0.1)
+            _measure(work)({"nobody": nobody}, {"nobody": 7.0}, file, 1, 0.1)
         lines = _lines(file)
-    if not lines or lines[0] != {"kind": "prediction", "p50_ms": {"nobody": 7.0}}:
+    if not lines or (lines[0].get("kind"), lines[0].get("p50_ms")) != ("prediction", {"nobody": 7.0}):
         yield Failure(
             "expected a first line with the prediction, although the server was not there to be measured; "
             f"found {lines[0] if lines else 'no line'}",
@@ -69,13 +69,13 @@ def check_complete(work: Work) -> Iterator[Failure]:
         windows = _windows(work, {name: f"{running.url}/{name}" for name in VARIANTS}, ROUNDS, SECONDS)
         with urllib.request.urlopen(f"{running.url}/connections", timeout=10) as answer:
             connections = json.load(answer)
-    found = sorted((window.get("round"), window.get("variant")) for window in windows)
-    expected = sorted((number, name) for number in range(1, ROUNDS + 1) for name in VARIANTS)
+    found = sorted(((window.get("round"), window.get("variant")) for window in windows), key=repr)
+    expected = sorted(((number, name) for number in range(1, ROUNDS + 1) for name in VARIANTS), key=repr)
     if found != expected:
         yield Failure(
             f"expected a window for each of {expected}; found {found}", "measure(): rounds, and variants in each"
         )
-    if (order := [window.get("round") for window in windows]) != sorted(order, key=lambda number: number or 0):
+    if (order := [window.get("round") for window in windows]) != sorted(order, key=repr):
         yield Failure(
             f"expected one round after the other, all variants in each; found rounds {order}",
             "a machine drifts: who measures all of A and then all of B measures the drift",
@@ -126,7 +126,7 @@ def check_verified(work: Work) -> Iterator[Failure]:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(serving(fault)).port for name, fault in faults.items()}
         windows = _windows(work, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}, 1, 0.5)
-    called = {window.get("variant"): window.get("right") for window in windows}
+    called = {str(window.get("variant")): window.get("right") for window in windows}
     for name, (right, what) in SERVERS.items():
         if called.get(name) is not right:
             yield Failure(
@@ -139,9 +139,26 @@ def _windows(work: Work, urls: Mapping[str, str], rounds: int, seconds: float) -
     """What the learner's measure() says of these servers."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "found.jsonl"
-        work.module("measure").measure(urls, dict.fromkeys(urls, 1.0), file, rounds, seconds)
+        _measure(work)(urls, dict.fromkeys(urls, 1.0), file, rounds, seconds)
         return [line for line in _lines(file) if line.get("kind") == "window"]
 
 
+def _measure(work: Work) -> Callable[..., object]:
+    measure: Callable[..., object] | None = getattr(work.module("measure"), "measure", None)
+    if not callable(measure):
+        raise Unfinished("expected a function measure() in measure.py; found none", "measure.py")
+    return measure
+
+
 def _lines(file: Path) -> Lines:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    """What measure() wrote, a JSON object a line."""
+    lines = file.read_text("utf-8", "replace").splitlines() if file.exists() else []
+    try:
+        found = [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise Unfinished(f"expected a JSON object in each line of the file; {error}", "measure(): json.dumps") from None
+    if wrong := [line for line in found if not isinstance(line, dict)]:
+        raise Unfinished(
+            f"expected a JSON object in each line of the file; found {wrong[0]!r}", "measure(): json.dumps"
+        )
+    return found

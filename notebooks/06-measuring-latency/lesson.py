@@ -137,7 +137,7 @@ print("the closed loop's p95 is smaller:", seen["closed loop"]["p95"] < seen["op
 # ```
 #
 # It is the same server, in the same minute. In the closed loop each client is caught once in a stall and then waits, so
-# a stall makes eight requests slow, among tens of thousands of quick ones. The requests of all the users who would have
+# a stall makes eight requests slow, among thousands of quick ones. The requests of all the users who would have
 # come meanwhile were never sent. The measurement and the server stand still together: this is called *coordinated
 # omission*. In the open loop everybody who comes during a stall waits, and a tenth of all users does. Half of these
 # wait more than 50 ms, so the p95 of all is near 50 ms.
@@ -182,9 +182,9 @@ print("answers that were wrong or missing:", sum(len(found.unfit) for found in h
 #
 # ### 4. Let the bench do it
 #
-# `bench run` does all this at once: it checks the answers of both servers, warms them up, picks one rate for both,
-# sends requests by a schedule, lets the two take turns, and watches the machine and itself meanwhile. This is the
-# shortest run that makes sense as a demonstration. Give it a minute.
+# `bench run` (in a terminal: `.venv/bin/bench run`) does all this at once: it checks the answers of both servers, warms
+# them up, picks one rate for both, sends requests by a schedule, lets the two take turns, and watches the machine and
+# itself meanwhile. This is the shortest run that makes sense as a demonstration. Give it a minute.
 
 # %%
 runs = page.scratch() / "runs"
@@ -203,6 +203,7 @@ runs = page.scratch() / "runs"
 # ```
 #
 # - **in-process** is the model called as a function, without a server. What a server adds to that is its *tax*.
+# - What each column means stands in [Measuring](../../docs/measuring.md#columns).
 # - A dash stands where the run has too few requests to know a percentile: for p99 a round needs 299, for p99.9 2,995.
 # - A row that says **(VOID)** was disturbed or broke a rule, and its figures are withheld. On a busy machine you will
 #   meet this. It is no fault of yours; the line below the table says what happened, and `bench explain CODE` says what
@@ -325,7 +326,8 @@ print(explain.page("WRONG_ANSWER").splitlines()[0])
 # 1. Write into `notebooks/work/06/prediction.toml` how long each handler's p50 will be. Do it before you measure: a
 #    guess made afterwards teaches nothing.
 # 2. Write `measure()` in `notebooks/work/06/measure.py`. The prediction goes into the file first, then each window when
-#    it is finished. A window counts as right only if nothing failed and its answers were compared.
+#    it is finished; every second round goes through the handlers backwards. A window counts as right only if nothing
+#    failed, and answers were compared and are right.
 # 3. See how well you knew it: `.venv/bin/python notebooks/work/06/measure.py`
 #
 # ```bash
@@ -334,7 +336,8 @@ print(explain.page("WRONG_ANSWER").splitlines()[0])
 # make solution N=06
 # ```
 #
-# Which one surprised you? And what would `threads` do with 100 clients? FastAPI has 40 threads for such handlers.
+# Which one surprised you? And what will `threads` do with 100 clients? FastAPI has 40 threads for such handlers.
+# Predict that, too: set `CLIENTS` to 100, and measure (the check wants 16 again).
 #
 # ## When to use and when not
 #
@@ -360,7 +363,11 @@ print(explain.page("WRONG_ANSWER").splitlines()[0])
 # in the loop, a large one in a thread, because a thread costs time too.
 
 # %%
-page.source("strategies/fastapi/server.py", lines=(53, 57))
+from pathlib import Path
+
+CODE = Path("strategies/fastapi/server.py")
+first = CODE.read_text("utf-8").splitlines().index("async def predict(request: Request) -> Response:")
+page.source(CODE, lines=(first, first + 4))  # the decorator stands above it, and lines count from 1
 
 # %% [markdown]
 # ## Clean up

@@ -11,10 +11,10 @@ page.begin()
 # %% [markdown]
 # ## Why
 #
-# A Python process computes on one core at a time. So a server starts several copies of your program, its *workers*, and
-# each of them answers requests. [gunicorn](https://gunicorn.org) does it as many servers on Unix do: a first process,
-# the master, starts; then it *forks*, that is, the operating system makes copies of it, with all that stands in its
-# memory.
+# The Python code of one process runs on one core at a time. So a server starts several copies of your program, its
+# *workers*, and each of them answers requests. [gunicorn](https://gunicorn.org) does it as many servers on Unix do: a
+# first process, the master, starts; then it *forks*, that is, the operating system makes copies of it, with all that
+# stands in its memory.
 #
 # A copy is not a connection. What one worker changes, the others do not see. And what was made *before* the fork is
 # the same in all of them, even what should not be: a random generator, a connection, a thread.
@@ -25,7 +25,8 @@ page.begin()
 #
 # ### 1. A server with a state
 #
-# It draws a number, and counts how often it was asked. Three lines run when the file is imported, not for each request:
+# It draws a number, and counts how often it was asked. `made_by`, `chance` and `count` are made when the file is
+# imported, not for each request:
 
 # %%
 page.source("notebooks/07-workers-and-state/lottery.py")
@@ -225,13 +226,26 @@ sums("--preload")
 # - the model is loaded once in each worker, and never in the process that forks;
 # - who calls `ModelInfer("iris").predict(rows)` by hand, without `load()`, gets an answer, too.
 #
+# To see the fault yourself, start the router in one terminal, and ask it some times in another: four times the same
+# number is what its four workers drew first.
+#
+# ```bash
+# PYTHON=$(.venv/bin/servelab env seldon)
+# cd notebooks/work/07
+# export PREDICTIVE_UNIT_PARAMETERS='[{"name": "n_branches", "type": "INT", "value": "1000"}]'
+# $PYTHON ../../16-a-seldon-component/stock.py Router --http-port 9000 --workers 4     # Ctrl+C ends it
+#
+# curl -s http://127.0.0.1:9000/route -H 'Content-Type: application/json' -d '{"data": {"ndarray": [[1]]}}'
+# ```
+#
 # `make check N=07` says how far you are, `make hint N=07` helps, `make solution N=07` shows ours.
 #
 # ## When to use and when not
 #
 # **More workers** when the cores are not busy and requests wait: up to one for each core. Each has its own copy of the
-# model, so memory sets an end, too. They do not make one request faster: [lesson
-# 06](../06-measuring-latency/06-measuring-latency.ipynb) measures what they do.
+# model, so memory sets an end, too. They do not make one request faster. What they do on your machine is measured by
+# `.venv/bin/bench run flask --quick --workers 2`;
+# [lesson 06](../06-measuring-latency/06-measuring-latency.ipynb) says how to read it.
 #
 # **`--preload`** when what you import is large, only read, and without life: tables, a vocabulary, code. Then the
 # copies share that memory. **Not** with generators, sessions, connections, threads or locks at the top of a module, and

@@ -254,6 +254,9 @@ print("a row of 64 costs less than a row alone:", per_row[64] < per_row[1])
 # a row of 64 costs less than a row alone: True
 # ```
 #
+# More is not always better: soon there is little left to share, and a batch that outgrows the processor's own memory,
+# as 256 images may, costs more a row again.
+#
 # What does that buy behind a server? BentoML can batch. One client has nobody to share with; sixteen have:
 
 # %%
@@ -293,7 +296,8 @@ print("preprocessing is the larger part:", cost["preprocess"] > cost["predict"])
 # ```
 #
 # So one may put it into a server of its own. Ours is 20 lines: it makes the row, asks the model's server by the V1
-# protocol, and needs neither onnxruntime nor the model.
+# protocol, and needs neither onnxruntime nor the model. (It is a sketch: bad input is a 500, which lessons 04 and 05
+# would not let pass.)
 
 # %%
 page.source("notebooks/08-faster-and-still-right/front.py", lines=(18, 38))
@@ -379,8 +383,8 @@ print("two different batches share an answer:", shares)
 print("as text, the middle of an array is left out:", "..." in str(first))
 
 # %% [markdown]
-# NumPy writes large arrays for people: three dots in the middle, eight digits of each number. Now let the new model go
-# live:
+# NumPy writes large arrays for people: three dots in the middle, and of each number eight decimals. Now let the new
+# model go live:
 
 # %%
 new = shared_models.load("mnist", "2")
@@ -414,7 +418,8 @@ print("the cache gives version 1's answer for both:", asked[0] == asked[1] == mo
 # - no stale answer after a swap, not even one that was under way when the swap came,
 # - two inputs never share an answer,
 # - a hit does not ask the model,
-# - and what a caller does with his answer does not change anybody else's.
+# - what a caller does with his answer does not change anybody else's,
+# - and of the answers, those that were asked for last are kept, `size` of them.
 #
 # ```bash
 # make check N=08

@@ -112,8 +112,9 @@ for path in ("/livez", "/readyz", "/healthz"):
 print(ask(plain.url + "/v1/models/iris:predict", {"instances": [[5.1, 3.5, 1.4, 0.2]]}))
 
 # %% [markdown]
-# There is a page as well: Swagger, at `/`. On your own machine you would open it in a browser and press *Try it out*.
-# The same description for programs is at `/docs.json`; it was made from the class.
+# There is a page as well: Swagger, at `/`. To see one, type `make serve-bentoml` in a terminal, open
+# http://127.0.0.1:8003 in a browser, and press *Try it out*. The same description for programs is at `/docs.json`; it
+# was made from the class.
 
 # %%
 print("a page of Swagger:", b"swagger-ui" in urllib.request.urlopen(plain.url).read())
@@ -150,7 +151,7 @@ server = servelab.serve("bentoml", model="mnist")
 #
 # `bentoml build` puts the class, the tag of its model and the list of packages into one thing, a *bento*.
 # `bentofile.yaml` says what belongs to it. The build works on a copy of the folder, because `shared_models` goes in
-# beside the service.
+# beside the service. `--arg` freezes the tag: this bento will never serve another model.
 
 # %%
 import shutil
@@ -167,9 +168,21 @@ bento("bentoml", "build", "--version", "1", "--arg", f"tag={tag}", "--output", "
 # __tag__:mnist:1
 # ```
 #
-# From now on `bentoml serve mnist:1` serves it from any folder, and is told nothing more. The seed of this lesson calls
-# this *easy to dockerise*: an image holds a bento and that one command (`strategies/bentoml/Dockerfile`,
-# `make image-bentoml`).
+# From now on `bentoml serve mnist:1` serves it from any folder, and is told nothing more but where the store is:
+
+# %%
+serving = ["bentoml", "serve", "mnist:1", "--host", "127.0.0.1", "--port", "{port}"]
+packed = program.start(serving, strategy="bentoml", cwd=page.scratch(), port=0, env=STORE)
+# !curl -s -F image=@shared_models/mnist/samples/1.jpg {packed.url}/classify | python -m json.tool --no-ensure-ascii
+packed.stop()
+
+# %% [markdown]
+# ```text output
+# 예측한 값은: 1입니다.
+# ```
+#
+# The seed of this lesson calls this *easy to dockerise*: an image holds a bento, its model and that one command
+# (`strategies/bentoml/Dockerfile`, `make image-bentoml`).
 #
 # ### 6. The same class, offline
 #
@@ -208,7 +221,7 @@ print(*(line for line in metrics.splitlines() if "request_total{" in line and "c
 #                   |
 #               service class  --serve-->  /v1/models/...:predict, /classify, /livez, /metrics, /
 #                   |          --batch-->  rows in, rows out
-#               bento mnist:1  --serve-->  the same, anywhere
+#               bento mnist:1  --serve-->  the same, from any folder
 # ```
 #
 # * The **store** knows models by tag. A server names a tag, so a new model never slips under a running server.
@@ -331,8 +344,8 @@ print(then.stderr.strip().splitlines()[-1])
 # ```
 #
 # `load_runner` went before 1.0 was out. Since 1.2 there are no *runners* at all: a runner was a process of its own that
-# held the model, and the service called it. Today the service is the process that computes. What is left of the old
-# names is called `bentoml.legacy`. In these words the program still runs:
+# held the model, and the service called it. Today the service is the process that computes. The old service and the
+# old runner live on as `bentoml.legacy`, and in these words the program still runs:
 
 # %%
 page.source("notebooks/09-bentoml/then/legacy.py")

@@ -23,14 +23,17 @@ from servelab.paths import ROOT
 HERE, STRATEGY = Path(__file__).parent, ROOT / "strategies" / "mlflow"
 MODEL, FIRST, SECOND, UNKNOWN = "mnist", "1", "2", "9"
 SERVE = ("uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log", "server:app")
-# In this order; the last one is for the servers.
+# In this order; after the last one champion names version 2, for the servers.
 CALLS = {
     "promote": ["promote", SECOND],
     "again": ["promote", SECOND],
     "unknown": ["promote", UNKNOWN],
     "recipe": ["recipe", FIRST],
+    "recipe of the second": ["recipe", SECOND],
     "take_back": ["take_back"],
     "once more": ["promote", SECOND],
+    "the older one": ["promote", FIRST],
+    "take_back of the older one": ["take_back"],
 }
 AFTER = {"champion": SECOND, "previous": FIRST}
 SECONDS = 25.0  # for all calls; on a busy machine they take five, most of it MLflow's import
@@ -67,31 +70,38 @@ def check_promote_unknown(work: Work) -> Iterator[Failure]:
 
 
 def check_recipe(work: Work) -> Iterator[Failure]:
-    """recipe: how version 1 was made, although version 2 answers"""
-    said, runs = _said(work.folder)["recipe"], _said(work.folder)["runs"]
-    yield from _raised("recipe", said)
-    if said["raised"]:
-        return
-    found = said["returned"] if isinstance(said["returned"], dict) else {}
-    for key, value in shared_models.load(MODEL, FIRST).card.training.items():
-        if found.get(key) != str(value):
-            yield Failure(f"expected {key} to be {str(value)!r}; found {found.get(key)!r}", "the run's data.params")
-    if found.get("run_id") != runs[FIRST]:
-        yield Failure(f"expected run_id to be {runs[FIRST]!r}, the run that logged version {FIRST}; "
-                      f"found {found.get('run_id')!r}", "get_model_version(name, version).run_id")  # fmt: skip
+    """recipe: how each version was made, whichever answers"""
+    said = _said(work.folder)
+    for version, call in ((FIRST, "recipe"), (SECOND, "recipe of the second")):
+        if failures := _raised(call, said[call]):
+            yield from failures
+            return
+        found = said[call]["returned"] if isinstance(said[call]["returned"], dict) else {}
+        for key, value in shared_models.load(MODEL, version).card.training.items():
+            if found.get(key) != str(value):
+                what = f"version {version}: expected {key} to be {str(value)!r}; found {found.get(key)!r}"
+                yield Failure(what, "the run's data.params")
+        if found.get("run_id") != said["runs"][version]:
+            what = f"version {version}: expected run_id to be {said['runs'][version]!r}; found {found.get('run_id')!r}"
+            yield Failure(what, "the run that logged it: get_model_version(name, version).run_id")
 
 
 def check_take_back(work: Work) -> Iterator[Failure]:
-    """take_back: champion names version 1 again"""
+    """take_back: champion names again what it named before, the older version or the newer"""
     if failures := _not_yet(_said(work.folder)):
         yield from failures
         return
-    said = _said(work.folder)["take_back"]
-    yield from _raised("take_back", said)
-    if not said["raised"] and said["returned"] != FIRST:
-        yield Failure(f"expected take_back to return {FIRST!r}; found {said['returned']!r}", "what it returns")
-    if said["aliases"].get("champion") != FIRST:
-        yield Failure(f"expected champion to name version {FIRST}; found {said['aliases']}", "the alias previous")
+    for call, after, version in (("take_back", SECOND, FIRST), ("take_back of the older one", FIRST, SECOND)):
+        said = _said(work.folder)[call]
+        if failures := _raised(call, said):
+            yield from failures
+            return
+        if said["returned"] != version:
+            what = f"after promote {after}, expected take_back to return {version!r}; found {said['returned']!r}"
+            yield Failure(what, "what it returns")
+        if said["aliases"].get("champion") != version:
+            yield Failure(f"after promote {after} and take_back, expected champion to name version {version}; found "
+                          f"{said['aliases']}", "the alias previous")  # fmt: skip
 
 
 def check_servers(work: Work) -> Iterator[Failure]:
@@ -132,24 +142,28 @@ def _aliases(when: str, said: Said, look: str) -> list[Failure]:
 def _said(folder: Path) -> Said:
     """What came of each call, and the runs by their versions. An error at the import is that of every call."""
     path = os.pathsep.join([str(folder), str(STRATEGY)])
-    words = ["python", str(HERE / "drive.py"), json.dumps(list(CALLS.values()))]
-    env = _store() | {"PYTHONPATH": path}
-    try:
-        done = program.run(words, strategy="mlflow", cwd=folder, env=env, timeout=SECONDS)
-    except ServelabError:
-        return _nothing(f"expected all calls to end within {SECONDS:g} s; they did not: an endless loop?")
-    if done.returncode:
-        nothing = f"the process ended with status {done.returncode}: sys.exit, os._exit, a crash?"
-        last = (done.stderr.strip().splitlines() or [nothing])[-1]
-        if where := re.findall(r'champion\.py", line (\d+)', done.stderr):
-            last += f" (champion.py, line {where[-1]})"
-        return _nothing(last)
-    return dict(zip([*CALLS, "runs"], json.loads(done.stdout.splitlines()[-1]), strict=True))
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report"
+        words = ["python", str(HERE / "drive.py"), json.dumps(list(CALLS.values())), str(report)]
+        try:
+            done = program.run(words, "mlflow", folder, _store() | {"PYTHONPATH": path}, timeout=SECONDS)
+            why = _end(done.returncode, done.stderr)
+        except ServelabError:
+            why = f"expected all calls to end within {SECONDS:g} s; this one had not: an endless loop?"
+        told = [json.loads(line) for line in report.read_text("utf-8").splitlines()] if report.exists() else []
+    runs, *said = told or [{}]
+    while len(said) < len(CALLS):
+        said.append({"returned": None, "raised": why, "aliases": said[-1]["aliases"] if said else {}})
+        why = "not called: an earlier call did not end"
+    return {"runs": runs, **dict(zip(CALLS, said, strict=True))}
 
 
-def _nothing(why: str) -> Said:
-    """What is said of each call when none could be made."""
-    return {"runs": {}} | {name: {"returned": None, "raised": why, "aliases": {}} for name in CALLS}
+def _end(status: int, errors: str) -> str:
+    """Why a process said no more: its last words, with the learner's line that they came from."""
+    nothing = f"the process ended with status {status}: sys.exit, os._exit, a crash?"
+    last = (errors.strip().splitlines() or [nothing])[-1] if status else nothing
+    where = re.findall(r'champion\.py", line (\d+)', errors)
+    return last + (f" (champion.py, line {where[-1]})" if status and where else "")
 
 
 def _version_that_answers(asked: str) -> str:

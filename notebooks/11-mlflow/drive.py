@@ -1,7 +1,8 @@
 """The part of check.py that runs in MLflow's environment: calls functions of champion.py on the registry in STATE.
 
-``python drive.py CALLS``, where CALLS is a JSON list such as ``[["promote", "2"], ["take_back"]]``, prints a JSON list:
-of each call what it returned or raised, and what the aliases name afterwards; and last the runs by their versions.
+``python drive.py CALLS REPORT``, where CALLS is a JSON list such as ``[["promote", "2"], ["take_back"]]``. REPORT gets
+first a line of JSON with the runs by their versions, and then one for each call as soon as it is over: what it returned
+or raised, and what the aliases name afterwards.
 """
 
 import registry  # isort: skip  # of strategies/mlflow: it turns MLflow's telemetry off, so it is imported first
@@ -9,6 +10,7 @@ import registry  # isort: skip  # of strategies/mlflow: it turns MLflow's teleme
 import json
 import sys
 import traceback
+from pathlib import Path
 
 import champion
 import mlflow
@@ -23,7 +25,7 @@ def call(client: mlflow.MlflowClient, function: str, *arguments: str) -> dict[st
         said["returned"] = getattr(champion, function)(client, NAME, *arguments)
     except NotImplementedError:
         said["raised"] = "not written yet"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         trace = traceback.extract_tb(error.__traceback__)
         own = [frame.lineno for frame in trace if frame.filename == champion.__file__]
         said["raised"] = f"{type(error).__name__}: {error}" + (f" (champion.py, line {own[-1]})" if own else "")
@@ -35,9 +37,10 @@ def main() -> None:
     """Make the calls, in order."""
     mlflow.set_tracking_uri(registry.tracking_uri())
     client = mlflow.MlflowClient()
-    said = [call(client, *words) for words in json.loads(sys.argv[1])]
     runs = {str(found.version): found.run_id for found in client.search_model_versions(f"name = '{NAME}'")}
-    print(json.dumps([*said, runs], default=str))
+    with Path(sys.argv[2]).open("w", encoding="utf-8", buffering=1) as report:
+        report.write(json.dumps(runs) + "\n")
+        report.writelines(json.dumps(call(client, *words), default=str) + "\n" for words in json.loads(sys.argv[1]))
 
 
 if __name__ == "__main__":

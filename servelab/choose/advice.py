@@ -27,6 +27,10 @@ FAMILIES = {
 }
 LIBRARY_FIRST = "a library first: without having run a server, an own one is hard in a few days (seed 004)"
 MORE_PARTS = "it has more parts than your answers ask for: take it when you need what it is made for"
+STAND_IN = (
+    "its figures are of this repository's graph runner, a laptop's stand-in: for users, the same file goes to Seldon "
+    "Core on a cluster (k8s/README.md), where they are others"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,13 @@ class Recommended:
     """A strategy that remains, with its measured figures and why it stands where it stands."""
 
     case: Case
-    reasons: tuple[str, ...]
+    shared: tuple[str, ...]  # reasons that hold for others, too
+    own: tuple[str, ...]  # what its figures say
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it stands where it stands."""
+        return self.shared + self.own
 
     @property
     def name(self) -> str:
@@ -71,7 +81,7 @@ def advise(answers: Answers, strategies: Iterable[Strategy], figures: Figures) -
     cases = [Case(each, answers, run, run.arm(each.name) if run else None) for each in known]
     out = {case.strategy.name: why for case in cases if (why := rules.ruled_out(case))}
     left = sorted((case for case in cases if case.strategy.name not in out), key=_order)
-    recommended = tuple(Recommended(case, tuple(_reasons(case, left))) for case in left)
+    recommended = tuple(Recommended(case, tuple(_shared(case, left)), tuple(_own(case, left))) for case in left)
     return Advice(
         answers=answers,
         run=run,
@@ -85,9 +95,9 @@ def advise(answers: Answers, strategies: Iterable[Strategy], figures: Figures) -
 
 
 def _nearest(out: Mapping[str, Mapping[str, str]]) -> Iterable[tuple[str, str]]:
-    """Who would remain with one other answer. Whether somebody waits is not one to change for a tool's sake."""
+    """Who would remain with one other answer."""
     for name, why in out.items():
-        if len(why) == 1 and "when" not in why:
+        if len(why) == 1 and why.keys() <= rules.LOOSEST.keys():
             yield name, next(iter(why))
 
 
@@ -106,33 +116,41 @@ def _order(case: Case) -> tuple[bool, int, float, str]:
     )
 
 
-def _reasons(case: Case, left: Sequence[Case]) -> Iterable[str]:
+def _shared(case: Case, left: Sequence[Case]) -> Iterable[str]:
     answers = case.answers
-    yield _of_its_kind(case)
+    yield _of_its_kind(case, left)
+    if rules.stands_in(case):
+        yield STAND_IN
     if answers.need:
         yield f"it has {', '.join(answers.need)}: {'; '.join(NEEDS[need] for need in answers.need)}"
+
+
+def _own(case: Case, left: Sequence[Case]) -> Iterable[str]:
+    answers = case.answers
     if case.run is None or case.measured is None:
-        yield "no figures: it was not measured with this model, or they are void"
+        yield f"no figures: {rules.unknown(case)}"
         return
     if answers.latency is not None and case.response is not None:
         yield (
-            f"its {answers.percentile} was {case.response:.3g} ms at {case.run.rate:.3g}/s, "
-            f"and {answers.latency:g} ms are allowed"
+            f"its {answers.percentile} was {case.response:.3g} ms at {number(case.run.rate)}/s, "
+            f"and {answers.latency:.12g} ms are allowed"
         )
+        if case.scaled and case.scaled.beyond:
+            yield f"for you a copy gets {number(case.scaled.each_per_s)}/s, where its {answers.percentile} is not known"
     cpu, least = case.measured.cpu_us, min((c for each in left if (c := _cpu(each))), default=None)
     if cpu and least:
         more = "the least" if cpu == least else f"{cpu / least:.2g} times the least"
         yield f"a prediction costs {number(cpu)} µs of processor time, {more} of those that remain"
     if case.scaled and (bill := rules.cost(case.scaled, answers)):
-        yield f"{answers.rate:g}/s take {bill}"
+        yield f"{number(answers.rate)}/s take {bill}"
 
 
-def _of_its_kind(case: Case) -> str:
+def _of_its_kind(case: Case, left: Sequence[Case]) -> str:
     """Why its kind stands where it stands."""
     strategy, answers = case.strategy, case.answers
     if strategy.family == "serving library" and around.library_first(answers):
         return LIBRARY_FIRST
-    if rules.of_parts(case) and not {"ab", "pipeline"} & set(answers.need):
+    if rules.of_parts(case) and not all(map(rules.of_parts, left)):
         return MORE_PARTS
     return FAMILIES.get(strategy.family, strategy.summary)
 

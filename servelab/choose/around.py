@@ -18,7 +18,7 @@ STEPS = {
 NO_BATCH = (
     "There is no batch strategy here yet. Until there is: a program that calls the model as a function "
     "(shared_models.load) and writes the answers to a table, started by cron or another scheduler; "
-    "strategies/bentoml/batch.py is such a program"
+    "strategies/bentoml/batch.py does it for lines of JSON"
 )
 NO_CLOUD = (
     "There is no cloud strategy here yet, so no figures for one. Until there is: put the prototype's container image "
@@ -35,6 +35,8 @@ def path(answers: Answers, left: Sequence[Case]) -> Iterable[str]:
     """What to do, in this order."""
     if answers.when == "batch":
         yield "Batch first: run the model as a function on a timetable; it is the simplest, and latency does not matter"
+        if "pipeline" in answers.need:
+            yield "Make that run the last step of a pipeline: pipelines/README.md"
         yield "Put the answers into a database, and let the application look them up"
         yield "Make it an API step by step, once somebody has to wait for an answer to something new (the cold start)"
         return
@@ -47,14 +49,13 @@ def path(answers: Answers, left: Sequence[Case]) -> Iterable[str]:
         yield "A prototype on your own machine, as no cloud service may be paid for"
     order = reversed(STEPS) if library_first(answers) else STEPS
     for family in order:
-        yield _step(family, [case.strategy for case in left if case.strategy.family == family])
+        if names := [case.strategy.name for case in left if case.strategy.family == family]:
+            yield f"{STEPS[family]}: {', '.join(names)}"
     if more := [c.strategy.name for c in left if c.strategy.family not in STEPS]:
-        yield f"For what you need beyond that: {', '.join(more)}"
-
-
-def _step(family: str, strategies: Sequence[Strategy]) -> str:
-    names = ", ".join(strategy.name for strategy in strategies) or "none here is left by your answers"
-    return f"{STEPS[family]}: {names}"
+        beyond = " beyond that" if len(more) < len(left) else ""
+        yield f"For what you need{beyond}: {', '.join(more)}"
+    if left and answers.cluster == "there":
+        yield "On your cluster: the image of an own server or a library, or the graph by Seldon Core (k8s/README.md)"
 
 
 def missing(answers: Answers, strategies: Sequence[Strategy], run: Measured | None) -> Iterable[str]:
@@ -91,23 +92,34 @@ def limits(answers: Answers, left: Sequence[Case], run: Measured | None) -> Iter
         yield f"Nothing was measured with {MODELS[answers.model]}: these are figures of {run.model}"
     machine = run.machine
     yield (
-        f"They are of one machine ({machine.cpu}, {machine.cores} cores): believe ratios before milliseconds, "
-        "and measure on yours: bench run, then bench report"
+        f"They are of one machine ({machine.cpu}, {machine.cores} cores): believe ratios before milliseconds, and "
+        "measure on yours: bench run, then bench report results --json > my-figures.json, then servelab choose "
+        "--figures my-figures.json"
     )
-    yield (
-        f"The model is small: {run.floor_cpu_us:.3g} µs of the CPU time is its own. Yours adds its time to each, "
-        "and makes the differences smaller"
-    )
-    yield "Client and server shared the machine: a network between them adds its own time"
     if run.screening or not run.complete:
         yield "The run has too few boots, or is not complete: its figures are hints"
+    if answers.when == "batch":
+        yield "The model is small: time a call of yours, with as many rows as a run has"
+        return
+    yield from _of_servers(answers, left, run)
+
+
+def _of_servers(answers: Answers, left: Sequence[Case], run: Measured) -> Iterable[str]:
+    """What figures of servers cannot say."""
+    yield (
+        f"The model is small: {run.floor_cpu_us:.3g} µs of the CPU time is its own. Yours adds its time to each, and "
+        "makes the differences smaller"
+    )
+    yield "Client and server shared the machine: a network between them adds its own time"
+    if answers.need:
+        yield "A need is held against each strategy as it is here: to an own server you can add what it lacks"
     if beyond := [case for case in left if case.scaled and case.scaled.beyond]:
         names = [case.strategy.name for case in beyond]
         most = max(case.scaled.each_per_s for case in beyond if case.scaled)
         yield (
-            f"Response times were measured at {run.rate:.3g}/s. At your rate a copy of {', '.join(names)} gets more, "
-            "where they are not known (and the busier a server, the less CPU time a prediction costs). Measure it: "
-            f"bench run {' '.join(names)} --model {run.model} --rate {math.ceil(most)}"
+            f"Response times were measured at {number(run.rate)}/s. At your rate a copy of {', '.join(names)} gets "
+            "more, where they are not known (and the busier a server, the less CPU time a prediction costs). Measure "
+            f"it: bench run {' '.join(names)} --model {run.model} --rate {math.ceil(most)}"
         )
     if len({case.measured.processes for case in left if case.measured}) > 1:
         yield "The strategies worked with unequal numbers of processes: compare their CPU time before anything else"

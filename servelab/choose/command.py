@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         text = f"{question.explained} Say {question.expected} (default: {question.default})"
         parser.add_argument(f"--{question.name}", type=_typed(question), metavar="X",
                             default=argparse.SUPPRESS, help=text.replace("%", "%%"))  # fmt: skip
-    parser.add_argument("--figures", type=Path, default=figures.FILE, metavar="FILE",
+    parser.add_argument("--figures", type=Path, metavar="FILE",
                         help="your own, by bench report FOLDER --json (default: the repository's)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON instead, and ask nothing")
     parser.add_argument("--write", action="store_true", help="instead: bring docs/choosing.md up to date")
@@ -38,23 +39,29 @@ def _typed(question: Question) -> Callable[[str], Any]:
 
 
 def _command(options: argparse.Namespace) -> int:
+    said = {question.name: getattr(options, question.name) for question in QUESTIONS if hasattr(options, question.name)}
     if options.write:
+        if said or options.figures or options.json:
+            raise ServelabError("--write is for docs/choosing.md, which has answers of its own: leave the others out")
         page.write()
         return 0
-    measured = figures.load(options.figures)
-    advice = advise(_answers(options), discover().values(), measured)
+    measured = figures.load(options.figures or figures.FILE)
+    advice = advise(_answers(said, options.json), discover().values(), measured)
     if options.json:
         print(json.dumps(show.to_dict(advice), indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        print(show.text(advice))
+        print(show.text(advice, min(show.WIDTH, shutil.get_terminal_size((show.WIDTH, 0)).columns)))
     return 0
 
 
-def _answers(options: argparse.Namespace) -> Answers:
-    said = {question.name: getattr(options, question.name) for question in QUESTIONS if hasattr(options, question.name)}
-    if not said and not options.json and sys.stdin.isatty() and sys.stdout.isatty():
+def _answers(said: dict[str, Any], quiet: bool) -> Answers:
+    if said or quiet:
+        return Answers(**said)
+    if sys.stdin.isatty() and sys.stdout.isatty():
         return ask(input)
-    return Answers(**said)
+    print("servelab: nothing was asked, as this is no terminal: these are the defaults. Say your answers as options, "
+          "such as --rate 50; servelab choose --help lists them", file=sys.stderr)  # fmt: skip
+    return Answers()
 
 
 def ask(read: Callable[[str], str]) -> Answers:

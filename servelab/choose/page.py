@@ -1,5 +1,6 @@
 """The parts of docs/choosing.md that are made from the questions, the figures and the cards."""
 
+import re
 from collections.abc import Iterable
 
 from servelab import page
@@ -34,12 +35,17 @@ def write() -> None:
 def _questions() -> str:
     rows = [
         # What the needs mean has a table of its own.
-        f"| `{q.name}` | {q.words if q.name == 'need' else q.explained} | {q.expected} | {q.default} |"
+        f"| `{q.name}` | {q.words if q.name == 'need' else q.explained} | {_typed(q.expected)} | {q.default} |"
         for q in QUESTIONS
     ]
     needs = [f"| `{name}` | {words} |" for name, words in NEEDS.items()]
     return "\n".join(["| option | question | answers | default |", "| --- | --- | --- | --- |", *rows, "",
                       "| a need | means |", "| --- | --- |", *needs])  # fmt: skip
+
+
+def _typed(text: str) -> str:
+    """What one types, as code: its quotes would become curly ones."""
+    return re.sub(r"'(\w+)'", r"`\1`", text)
 
 
 def _figures(known: Figures) -> Iterable[str]:

@@ -60,6 +60,11 @@ class Answers:
         """The answers that are not the default."""
         return {each.name: value for each in fields(self) if (value := getattr(self, each.name)) != each.default}
 
+    @property
+    def idle(self) -> set[str]:
+        """The answers that cannot matter beside the others."""
+        return idle({each.name: getattr(self, each.name) for each in fields(self)})
+
     def command(self) -> str:
         """What to type for them."""
         options = (f"--{name} {typed(value)}" for name, value in self.given.items())
@@ -146,13 +151,15 @@ def _number(name: str, words: str, *, optional: bool = False, most: float = 1e9)
 
 def asked(so_far: Mapping[str, Any]) -> "Question | None":
     """The next question, after these answers; None when there is none. Those that cannot matter are left out."""
-    pointless = {
-        "latency": so_far.get("when") == "batch",
-        "percentile": so_far.get("when") == "batch" or so_far.get("latency", 0) is None,
-        "rate": so_far.get("when") == "batch",
-        "budget": so_far.get("when") == "batch" or so_far.get("price", 0) is None,
-    }
-    return next((each for each in QUESTIONS if each.name not in so_far and not pointless.get(each.name)), None)
+    return next((each for each in QUESTIONS if each.name not in {*so_far, *idle(so_far)}), None)
+
+
+def idle(said: Mapping[str, Any]) -> set[str]:
+    """The questions that cannot matter, after these answers."""
+    if said.get("when") == "batch":
+        return {"latency", "percentile", "rate", "budget"}
+    without = {"percentile": "latency", "budget": "price"}
+    return {name for name, other in without.items() if said.get(other, 0) is None}
 
 
 def _some_needs(text: str) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ contract (strategy.toml) or from the figures.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from servelab.choose.figures import MODELS, Arm, Measured
 from servelab.choose.questions import NEEDS, Answers
+from servelab.choose.words import number
 from servelab.strategy import Strategy
 
 HOURS_PER_MONTH = 730  # 365 days x 24 h / 12
@@ -125,11 +127,12 @@ def _latency(case: Case) -> str:
     if bound is None or case.answers.when == "batch":
         return ""
     if case.run is None or case.measured is None:
-        return f"{_unknown(case)}, so nothing shows that it keeps a {case.answers.bound}"
+        return f"{unknown(case)}, so nothing shows that it keeps a {case.answers.bound}"
     if case.response is None:
         return f"its {name} is not known: there were too few requests"
     if case.response > bound:
-        return f"its {name} was {case.response:.3g} ms at {case.run.rate:.3g}/s, and {bound:g} ms are allowed"
+        # All the digits that are kept: a bound that was just missed must not look kept.
+        return f"its {name} was {case.response:.4g} ms at {number(case.run.rate)}/s, and {bound:.12g} ms are allowed"
     return ""
 
 
@@ -138,13 +141,13 @@ def _budget(case: Case) -> str:
     if bound is None or case.answers.when == "batch":
         return ""
     if case.scaled is None or case.scaled.per_month is None:
-        return f"{_unknown(case)}, so nothing shows what it costs"
+        return f"{unknown(case)}, so nothing shows what it costs"
     if case.scaled.per_month > bound:
-        return f"{cost(case.scaled, case.answers)}, and {bound:,.6g} are allowed"
+        return f"{cost(case.scaled, case.answers)}, and {bound:,.12g} are allowed"
     return ""
 
 
-def _unknown(case: Case) -> str:
+def unknown(case: Case) -> str:
     """Why its figures are not known, or not those that a bill is made of."""
     if case.arm is None:
         return UNMEASURED
@@ -157,16 +160,16 @@ def cost(scaled: Scaled, answers: Answers) -> str:
     """A month's bill, with its sum; "" without a price."""
     if answers.price is None or scaled.per_month is None:
         return ""
-    cores = f"{scaled.cores} core{'s' * (scaled.cores > 1)}"
-    return f"{cores} x {HOURS_PER_MONTH} h x {answers.price:g} = {scaled.per_month:,.4g} a month"
+    cores = f"{scaled.cores:,} core{'s' * (scaled.cores > 1)}"
+    return f"{cores} x {HOURS_PER_MONTH} h x {answers.price:g} = {scaled.per_month:,.12g} a month"
 
 
 def _time(case: Case) -> str:
     least = 2 if on_a_cluster(case) else 1 if of_parts(case) else 0
     if TIME.index(case.answers.time) >= least:
         return ""
-    what = "a cluster takes" if least == 2 else "several parts that must fit take"
-    return f"rule of thumb: {what} {TIME[least]}, not {case.answers.time}"
+    what = "what runs on a cluster" if least == 2 else "a graph or a pipeline"
+    return f"rule of thumb: {what} takes {TIME[least]}, not {case.answers.time}"
 
 
 def _people(case: Case) -> str:
@@ -179,8 +182,9 @@ def _know(case: Case) -> str:
     least = 2 if on_a_cluster(case) else 1 if of_parts(case) else 0
     if KNOW.index(case.answers.know) >= least:
         return ""
-    what = "who runs a cluster" if least == 2 else "who has run a web server: its parts talk HTTP to each other"
-    return f"rule of thumb: it wants somebody {what}"
+    if least == 2:
+        return "rule of thumb: it wants somebody who runs a cluster"
+    return "rule of thumb: parts of a graph or a pipeline talk HTTP, which wants somebody who has run a web server"
 
 
 def _cluster(case: Case) -> str:
@@ -193,8 +197,13 @@ def on_a_cluster(case: Case) -> bool:
 
 
 def of_parts(case: Case) -> bool:
-    """Whether it is several programs that must fit."""
+    """Whether it is a program, or several, made to fit with others."""
     return case.strategy.family in ("graph", "pipeline")
+
+
+def stands_in(case: Case) -> bool:
+    """Whether this repository's graph runner runs it, in the place of Seldon Core on a cluster."""
+    return case.strategy.command[1:3] == ("graph", "run")
 
 
 RULES: Mapping[str, Rule] = {
@@ -202,6 +211,12 @@ RULES: Mapping[str, Rule] = {
     "cluster": _cluster, "time": _time, "people": _people, "know": _know,
 }  # fmt: skip
 """By the name of the answer that rules out."""
+
+LOOSEST: Mapping[str, Any] = {
+    "need": (), "latency": None, "budget": None, "cluster": "there", "time": TIME[-1],
+    "people": PEOPLE_FOR_A_CLUSTER, "know": KNOW[-1],
+}  # fmt: skip
+"""The answer that rules nobody out. None for `when` and `model`: a case is not changed for a tool's sake."""
 
 
 def ruled_out(case: Case) -> dict[str, str]:

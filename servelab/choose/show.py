@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from servelab.choose import rules
 from servelab.choose.advice import Advice, Recommended
 from servelab.choose.questions import QUESTIONS, typed
 from servelab.choose.words import number
@@ -13,18 +14,21 @@ from servelab.choose.words import number
 WIDTH = 100
 
 
-def text(advice: Advice) -> str:
-    """For a terminal."""
-    return "\n".join(_wrapped(line) for line in _lines(advice))
+def text(advice: Advice, width: int = WIDTH) -> str:
+    """For a terminal of so many columns."""
+    return "\n".join(_wrapped(line, width) for line in _lines(advice))
 
 
-def _wrapped(line: str) -> str:
+def _wrapped(line: str, width: int) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + 2)
-    return textwrap.fill(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _lines(advice: Advice) -> Iterable[str]:
-    yield "Your answers: " + ", ".join(answers_of(advice))
+    idle = advice.answers.idle
+    yield "Your answers: " + ", ".join(said for name, said in answers_of(advice).items() if name not in idle)
+    if unused := [said for name, said in answers_of(advice).items() if name in idle & advice.answers.given.keys()]:
+        yield f"Without effect beside these: {', '.join(unused)}"
     yield ""
     if advice.recommended:
         yield "Recommended, the first one first:"
@@ -34,7 +38,7 @@ def _lines(advice: Advice) -> Iterable[str]:
         yield f"  {rank}. {each.name} ({each.case.strategy.title}): {figures_of(each)}"
         yield from (f"       {reason}" for reason in reasons)
     for name, answer in advice.nearest.items():
-        yield f"  {name} would fit with another answer to: {answer} ({advice.ruled_out[name][answer]})"
+        yield f"  {name} would fit with another answer to: {answer}, such as --{answer} {typed(rules.LOOSEST[answer])}"
     yield from _section("Ruled out:", ruled_out(advice))
     yield from _section("The way:", [f"{place}. {step}" for place, step in enumerate(advice.path, 1)])
     yield from _section("Not here yet:", advice.missing)
@@ -51,11 +55,11 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def new_reasons(advice: Advice) -> Iterable[tuple[Recommended, list[str]]]:
-    """Who is recommended, with the reasons that nobody before had: what holds for a kind is said once."""
+    """Who is recommended, with its own reasons, and those shared ones that nobody before had."""
     told: set[str] = set()
     for each in advice.recommended:
-        yield each, [reason for reason in each.reasons if reason not in told]
-        told.update(each.reasons)
+        yield each, [reason for reason in each.shared if reason not in told] + list(each.own)
+        told.update(each.shared)
 
 
 def ruled_out(advice: Advice) -> list[str]:
@@ -66,9 +70,9 @@ def ruled_out(advice: Advice) -> list[str]:
     return [f"{', '.join(those)}, by {why}" for why, those in names.items()]
 
 
-def answers_of(advice: Advice) -> list[str]:
-    """Every answer, as `name value`."""
-    return [f"{question.name} {typed(getattr(advice.answers, question.name))}" for question in QUESTIONS]
+def answers_of(advice: Advice) -> dict[str, str]:
+    """Every answer, as `name value`, by its name."""
+    return {each.name: f"{each.name} {typed(getattr(advice.answers, each.name))}" for each in QUESTIONS}
 
 
 def figures_of(each: Recommended) -> str:
@@ -78,7 +82,7 @@ def figures_of(each: Recommended) -> str:
         return "not measured"
     parts = [
         f"CPU {number(arm.cpu_us)} µs",
-        f"p50 {number(arm.p50_ms)} ms and p99 {number(arm.p99_ms)} ms at {run.rate:.3g}/s",
+        f"p50 {number(arm.p50_ms)} ms and p99 {number(arm.p99_ms)} ms at {number(run.rate)}/s",
         f"capacity {number(arm.capacity_per_s)}/s",
         f"RSS {number(arm.rss_mb)} MB",
         f"ready in {number(arm.ready_s)} s",

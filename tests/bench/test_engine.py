@@ -155,7 +155,7 @@ def test_a_timeout_counts_from_the_intended_time(lab: Lab) -> None:
     assert (records.done >= records.intended + 0.5e9).all()
     assert (records.sent == NEVER).any()
     assert records.counters.cap_reached == 18
-    assert records.counters.window_ns >= 0.19e9 + 0.5e9
+    assert records.counters.window_ns > 0.5e9, "to the last outcome; a crowded machine begins to count late"
 
 
 def test_a_server_that_dies_leaves_errors_and_no_gaps(lab: Lab) -> None:

@@ -177,6 +177,16 @@ def test_a_folder_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
             report(folder)
 
 
+@pytest.mark.parametrize(("old", "new"), [('"cpu_us": 250.0', '"cpu_us": "x"'), ('"cores"', '"coresx"')])
+def test_a_journal_that_was_edited_badly_is_refused(old: str, new: str, tmp_path: Path) -> None:
+    journal = saved(tmp_path / "run") / "journal.jsonl"
+    text = journal.read_text()
+    assert old in text
+    journal.write_text(text.replace(old, new))
+    with pytest.raises(BenchError, match=r"run: expected the journal as bench run wrote it.*make the run again"):
+        report(tmp_path / "run")
+
+
 def test_a_table_is_whole_and_says_where_it_is_from(capsys: pytest.CaptureFixture[str]) -> None:
     forms.show(reported(), Console(width=40, highlight=False))
     text = capsys.readouterr().out

@@ -1,6 +1,10 @@
 """What the book is made of: links followed, pages found, and every reason why it cannot be made."""
 
+import fcntl
+import os
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -59,6 +63,7 @@ def lesson(*outputs: NotebookNode) -> NotebookNode:
     return NotebookNode(nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}}))
 
 
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
 ONE = "notebooks/01-one/01-one.ipynb"
 SECOND = {"docs/second.md": "# Second\n\n## Part\n\n[a folder](data/) [code](../run.py) [first](index.md)\n",
           "docs/data/figures.json": "{}", "docs/data/notes.yaml": "a: 1\n", "run.py": "print(1)\n"}  # fmt: skip
@@ -68,7 +73,8 @@ def whole(folder: Path) -> tuple[Path, Mapping[str, NotebookNode]]:
     first = "# First\n\n## Learn\n\n[one](../notebooks/01-one)\n\n## More\n\n[s][]\n\n[s]: second.md\n"
     root = repository(folder, **{"docs/index.md": first, ONE: "{}"}, **SECOND)
     stream = nbformat.v4.new_output("stream", text="하나\n")
-    return root, {ONE: lesson(stream)}
+    picture = nbformat.v4.new_output("display_data", data={"image/svg+xml": SVG})
+    return root, {ONE: lesson(stream, picture)}
 
 
 def test_pages_are_found_by_links_and_stand_below_the_first_that_links_to_them(tmp_path: Path) -> None:
@@ -114,8 +120,36 @@ def test_a_book_replaces_a_former_one_and_nothing_else(tmp_path: Path) -> None:
         book.html(root, lessons, {}, tmp_path / "mine")
     assert (tmp_path / "mine/html/old.html").exists()
     (tmp_path / "mine/notes.txt").unlink()
-    assert book.html(root, lessons, {}, tmp_path / "mine").is_file()
+    for _ in range(2):  # over what it left itself, too
+        assert book.html(root, lessons, {}, tmp_path / "mine").is_file()
     assert not (tmp_path / "mine/html/old.html").exists()
+
+
+def test_a_second_book_waits_for_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, lessons = whole(tmp_path / "repository")
+    output = tmp_path / "book"
+    first = output / "source" / "first.md"
+    first.parent.mkdir(parents=True)
+    first.write_text("being written")
+    lock = os.open(output, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(book.html, root, lessons, {}, output)
+        said, deadline = "", time.monotonic() + 60
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+            said = capsys.readouterr().err
+        untouched = first.exists()
+        os.close(lock)
+        assert (said, untouched) == (f"book: waiting for another book that is being built in {output}\n", True)
+        assert second.result().is_file()
+    assert not first.exists()
+
+
+def test_a_book_wants_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    with pytest.raises(BookError, match=r"expected a folder to build in; found the file .*notes\.md"):
+        book.build(tmp_path / "notes.md")
 
 
 def test_a_warning_of_sphinx_ends_the_build(tmp_path: Path) -> None:

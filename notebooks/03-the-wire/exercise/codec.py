@@ -18,21 +18,24 @@ def to_v2(data: dict[str, Any], name: str) -> dict[str, Any]:
 
     Whole numbers among other numbers become FP64, for a tensor has one datatype. ValueError for rows of different
     lengths, for values of types that do not go together (texts or booleans among numbers), for null, for a whole
-    number beyond 64 bits, and for no values at all: nothing says which datatype they would have.
+    number beyond 64 bits or, among floats, one that no float equals (2**53 + 1), and for no values at all: nothing says
+    which datatype they would have.
     """
     # starter: raise NotImplementedError
     # solution: begin
     shape, values = flat(data["ndarray"])
     kinds = {type(value) for value in values}
+    whole = [value for value in values if type(value) is int]
+    if not all(-(2**63) <= value < 2**63 for value in whole):
+        raise ValueError("expected whole numbers of 64 bits; found a larger one")
     if kinds == {int, float}:
+        if not all(float(value) == value for value in whole):
+            raise ValueError("expected whole numbers that a float equals, among other numbers; found a larger one")
         kinds, values = {float}, [float(value) for value in values]
     if len(kinds) != 1 or not kinds <= DATATYPES.keys():
         found = ", ".join(sorted(kind.__name__ for kind in kinds)) or "no values"
         raise ValueError(f"expected values of one type: {', '.join(DATATYPES.values())}; found {found}")
-    datatype = DATATYPES[kinds.pop()]
-    if datatype == "INT64" and not all(-(2**63) <= value < 2**63 for value in values):
-        raise ValueError("expected whole numbers of 64 bits; found a larger one")
-    return {"name": name, "shape": shape, "datatype": datatype, "data": values}
+    return {"name": name, "shape": shape, "datatype": DATATYPES[kinds.pop()], "data": values}
     # solution: end
 
 

@@ -22,8 +22,9 @@ def measure(
     for each window:  {"kind": "window", "round": 1, "variant": "blocking", "clients": 16, "p50_ms": 1.0, "p95_ms": 1.0,
                        "requests": 100, "compared": 100, "right": true}
 
-    In each round every variant has one window of so many `seconds`, in an order that turns round by round. A percentile
-    that bench.probe does not know stays None. `right`: nothing failed, and the answers that were compared are right.
+    In each round every variant has one window of so many `seconds`: in the order of `urls` in the first round, from the
+    last to the first in the second, and so on in turns. A percentile that bench.probe does not know stays None.
+    `right`: nothing failed, and the answers that were compared are right.
     """
     # starter: raise NotImplementedError("write the prediction down, then make the windows")
     # solution: begin

@@ -24,7 +24,7 @@ def key(model: Model, batch: ArrayLike) -> Hashable:
 
 
 class CachedModel:
-    """Answers as its model does, and asks it once for each input. Threads may share it."""
+    """Answers as its model does, and asks it only for what it does not remember. Threads may share it."""
 
     def __init__(self, model: Model, size: int = 1000) -> None:
         """`size`: how many answers are kept; the ones that were not asked for the longest are dropped."""

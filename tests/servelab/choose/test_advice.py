@@ -139,7 +139,7 @@ def test_a_bound_rules_out_who_breaks_it_and_who_was_not_measured() -> None:
     known = figures(ARM, replace(ARM, name="mlflow", p99_ms=5.001), replace(ARM, name="bentoml", p99_ms=None))
     advice = advise(Answers(latency=5.0), STRATEGIES, known)
     assert advice.names == ("flask",)
-    assert advice.ruled_out["mlflow"] == {"latency": "its p99 was 5 ms at 150/s, and 5 ms are allowed"}
+    assert advice.ruled_out["mlflow"] == {"latency": "its p99 was 5.001 ms at 150/s, and 5 ms are allowed"}
     assert "not known" in advice.ruled_out["bentoml"]["latency"]
     assert "not measured" in advice.ruled_out["fastapi"]["latency"]
 
@@ -187,7 +187,74 @@ def test_when_one_answer_stands_in_the_way_it_is_named() -> None:
     advice = advise(Answers(latency=1.0), STRATEGIES, figures(ARM))
     assert advice.names == ()
     assert advice.nearest["flask"] == "latency"
-    assert "flask would fit with another answer to: latency" in show.text(advice)
+    assert "flask would fit with another answer to: latency, such as --latency any" in show.text(advice)
+
+
+@FEWER
+@given(any_answers(), any_figures())
+def test_who_would_fit_with_another_answer_does(answers: Answers, known: Figures) -> None:
+    for name, answer in advise(answers, STRATEGIES, known).nearest.items():
+        assert name in advise(replace(answers, **{answer: rules.LOOSEST[answer]}), STRATEGIES, known).names
+
+
+@pytest.mark.parametrize("change", [{"cluster": "none"}, {"people": 1}, {"know": "web"}, {"time": "weeks"},
+                                    {"need": ("ab",)}, {"latency": 1.0}, {"price": 1.0, "budget": 1.0}])  # fmt: skip
+def test_each_answer_that_stands_in_the_way_can_be_loosened(change: dict[str, Any]) -> None:
+    cluster = [each for each in STRATEGIES if each.name == "seldon-minikube"]
+    fitting = Answers(latency=None, know="platform", time="months", cluster="there")
+    name, changed = [*change][-1], replace(fitting, **change)
+    assert advise(changed, cluster, Figures(1, ())).nearest == {"seldon-minikube": name}
+    loosened = replace(changed, **{name: rules.LOOSEST[name]})
+    assert advise(loosened, cluster, Figures(1, ())).names == ("seldon-minikube",)
+
+
+def test_what_a_case_is_about_is_not_changed_for_a_tools_sake() -> None:
+    images = [replace(each, models=("mnist",)) for each in STRATEGIES]
+    advice = advise(Answers(model="table", latency=None), images, Figures(1, ()))
+    assert (advice.names, advice.nearest) == ((), {})
+
+
+def test_equal_bills_are_said_of_each() -> None:
+    known = figures(ARM, replace(ARM, name="fastapi", cpu_us=200.0))
+    told = [reasons for _, reasons in show.new_reasons(advise(Answers(price=0.05, rate=2000.0), STRATEGIES, known))]
+    for reasons in told:
+        assert "2,000/s take 2 cores x 730 h x 0.05 = 73 a month" in reasons
+        assert "for you a copy gets 1,000/s, where its p99 is not known" in reasons
+    assert [sum("an own server first" in each for each in reasons) for reasons in told] == [1, 0]
+
+
+def test_many_parts_are_too_many_only_where_fewer_would_do() -> None:
+    for need, too_many in {("versions",): True, ("ab",): False}.items():
+        found = {
+            each.name: each for each in advise(Answers(latency=None, need=need), STRATEGIES, Figures(1, ())).recommended
+        }
+        assert any("more parts than" in each for each in found["seldon-ab"].reasons) == too_many
+
+
+def test_what_ran_on_the_graph_runner_is_said_to_want_a_cluster() -> None:
+    advice = advise(Answers(latency=None, know="platform", time="months", cluster="there"), STRATEGIES, figures(ARM))
+    said = {each.name for each in advice.recommended if any("stand-in" in reason for reason in each.reasons)}
+    assert said == {"seldon-ab", "kfp"}
+    assert advice.path[-1].startswith("On your cluster")
+
+
+def test_the_way_has_no_step_without_anybody() -> None:
+    steps = advise(Answers(latency=None, need=("ab",)), STRATEGIES, Figures(1, ())).path
+    assert [step.partition(":")[0] for step in steps[1:]] == ["For what you need"]
+    assert "pipelines/README.md" in advise(Answers(when="batch", need=("pipeline",)), STRATEGIES, figures(ARM)).path[1]
+
+
+def test_answers_without_effect_are_said_to_have_none() -> None:
+    text = show.text(advise(Answers(when="batch", latency=5.0, rate=3.0), STRATEGIES, figures(ARM)), 1000)
+    used, unused = text.splitlines()[:2]
+    assert unused == "Without effect beside these: latency 5, rate 3"
+    assert not any(name in used for name in ("latency", "percentile", "rate", "budget"))
+
+
+@FEWER
+@given(any_answers(), any_figures(), st.integers(50, 120))
+def test_no_line_is_wider_than_the_terminal(answers: Answers, known: Figures, width: int) -> None:
+    assert max(map(len, show.text(advise(answers, STRATEGIES, known), width).splitlines())) <= width
 
 
 def test_ab_and_pipelines_are_found_by_their_contract() -> None:

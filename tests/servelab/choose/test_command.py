@@ -48,6 +48,8 @@ def test_without_a_terminal_nothing_is_asked() -> None:
     done = choose(typed="batch\n")
     assert done.returncode == 0, done.stderr
     assert "Your answers: when online, model image" in done.stdout
+    assert "nothing was asked, as this is no terminal: these are the defaults" in done.stderr
+    assert choose("--rate", 50).stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,9 @@ def test_without_a_terminal_nothing_is_asked() -> None:
         (["--budget", "10"], "budget: expected a price of a core-hour beside it"),
         (["--figures", "nowhere.json"], "cannot read nowhere.json"),
         (["--when", "soon"], "when: expected online or batch; found 'soon'"),
+        (["--write", "--rate", "50"], "--write is for docs/choosing.md"),
+        (["--write", "--json"], "leave the others out"),
+        (["--write", "--figures", "own.json"], "leave the others out"),
     ],
 )
 def test_bad_answers_end_with_what_was_expected(arguments: list[str], words: str) -> None:
