@@ -138,19 +138,16 @@ def of(strategy: Strategy) -> Environment:
     folder = strategy.folder
     if folder.parent == STRATEGIES:
         return Environment(folder.name, strategy.requirements, python)
-    if same := _of_same_lock(strategy):
+    lock = strategy.requirements.read_bytes() if strategy.requirements.is_file() else b""
+    if same := _with_lock(lock, strategy.name):
         return Environment(same.parent.name, same, python)
     # Two folders of one name must not tear down each other's environment.
-    mark = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
-    return Environment(f"{folder.name}-{mark}", strategy.requirements, python)
+    return Environment(f"{folder.name}-{hashlib.sha256(lock).hexdigest()[:8]}", strategy.requirements, python)
 
 
-def _of_same_lock(strategy: Strategy) -> Path | None:
-    """The lock file of strategies/ with the same bytes; that of the strategy of the same name, where it is one."""
-    if not strategy.requirements.is_file():
-        return None
-    lock = strategy.requirements.read_bytes()
-    locks = sorted(STRATEGIES.glob("*/requirements.txt"), key=lambda file: (file.parent.name != strategy.name, file))
+def _with_lock(lock: bytes, name: str) -> Path | None:
+    """The lock file of strategies/ with these bytes; that of the strategy of this name, where it is one."""
+    locks = sorted(STRATEGIES.glob("*/requirements.txt"), key=lambda file: (file.parent.name != name, file))
     return next((file for file in locks if file.read_bytes() == lock), None)
 
 

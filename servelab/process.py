@@ -96,7 +96,9 @@ class Process:
         """The end of its log, indented, with the name of the file; or where its output went instead."""
         if self.log is None:
             return "What it said stands above."
-        found = self.log.read_text("utf-8", "replace").splitlines()[-lines:] if self.log.exists() else []
+        said = self.log.read_text("utf-8", "replace").splitlines() if self.log.exists() else []
+        # A traceback out of an import is mostly of the import system's own frames.
+        found = [line for line in said if not line.startswith('  File "<frozen importlib')][-lines:]
         text = "\n".join(f"    {line}" for line in found) or "    (nothing)"
         return f"The end of its log, {self.log}:\n{text}"
 

@@ -118,7 +118,7 @@ class Server:
         command = " ".join(self._supervisor.job["command"])
         return (
             f"{self.strategy.name}, serving {self.model.name}, {what}.\n{self._supervisor.tail()}\n"
-            f"Its command was: {command}\nSee what the machine lacks with: make doctor"
+            f"Its command was: {command}\nIf its log does not say why: make doctor shows what the machine lacks"
         )
 
     def __enter__(self) -> Self:

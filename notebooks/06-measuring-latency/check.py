@@ -5,7 +5,7 @@ import math
 import tempfile
 import tomllib
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def check_recorded_first(work: Work) -> Iterator[Failure]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "found.jsonl"
         with suppress(BenchError, OSError):  # nothing listens there: no window can be made
-            _measure(work)({"nobody": nobody}, {"nobody": 7.0}, file, 1, 0.1)
+            work.module("measure", "measure").measure({"nobody": nobody}, {"nobody": 7.0}, file, 1, 0.1)
         lines = _lines(file)
     if not lines or (lines[0].get("kind"), lines[0].get("p50_ms")) != ("prediction", {"nobody": 7.0}):
         yield Failure(
@@ -139,15 +139,8 @@ def _windows(work: Work, urls: Mapping[str, str], rounds: int, seconds: float) -
     """What the learner's measure() says of these servers."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "found.jsonl"
-        _measure(work)(urls, dict.fromkeys(urls, 1.0), file, rounds, seconds)
+        work.module("measure", "measure").measure(urls, dict.fromkeys(urls, 1.0), file, rounds, seconds)
         return [line for line in _lines(file) if line.get("kind") == "window"]
-
-
-def _measure(work: Work) -> Callable[..., object]:
-    measure: Callable[..., object] | None = getattr(work.module("measure"), "measure", None)
-    if not callable(measure):
-        raise Unfinished("expected a function measure() in measure.py; found none", "measure.py")
-    return measure
 
 
 def _lines(file: Path) -> Lines:

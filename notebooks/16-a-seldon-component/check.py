@@ -20,6 +20,7 @@ from servelab.protocols.base import JSON, Request
 STOCK = Path(__file__).parent / "stock.py"
 ANIMALS = shared_models.load("animals")
 SECONDS = 10.0  # that an answer may take
+READY = 15.0  # seconds that the component has to start; it takes two
 FILE = "InputTransformer.py"
 NAMED = "the name of the method: expected transform_input, as Seldon's wrapper calls it, with features_names=None"
 
@@ -31,9 +32,10 @@ def served(work: Work, container_name: str) -> program.Running:
     command = ["python", str(STOCK), "InputTransformer", "--service-type", "TRANSFORMER", "--http-port", "{port}"]
     env = {"PREDICTIVE_UNIT_PARAMETERS": json.dumps(typed)}
     try:
-        return program.start(command, strategy="seldon", cwd=work.folder, port=0, env=env)
+        return program.start(command, strategy="seldon", cwd=work.folder, port=0, env=env, ready=READY)
     except StartFailed as error:
-        said = str(error).strip().splitlines()[-1].strip()
+        first, *_, last = str(error).strip().splitlines()
+        said = last.strip()[:200] if "ended at its start" in first else f"that it took no connection in {READY:g} s"
         line = re.findall(rf'{FILE}", line (\d+)', str(error))
         raise Unfinished(f"expected the component to start; found {said}",
                          f"{FILE}:{line[-1]}" if line else FILE) from None  # fmt: skip
@@ -120,6 +122,7 @@ def check_parameters(work: Work) -> Iterator[Failure]:
         with served(work, str(folder)) as server:
             status, found = asked(server, raw := [["yak", 15], ["zebra", 30]])
     if status != 200:
-        raise Unfinished(f"expected an answer with status 200; found {status}: {found}", "container_name in __init__")
+        raise Unfinished(f"expected an answer with status 200; found {status}: {found}",
+                         "container_name in __init__, and what transform_input takes from there")  # fmt: skip
     wanted = np.array([[0, 1, 0.5], [1, 0, 2.0]])
     yield from compared(found, raw, wanted, tuple(card["features"]))

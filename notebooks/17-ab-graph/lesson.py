@@ -55,7 +55,8 @@ page.source("k8s/seldon/ab-test.yaml", lines=(54, 104))
 # ```
 #
 # Both models are the same image. Only their parameters differ: version 1 and version 2 of *animals*, which guesses what
-# becomes of a shelter's animal within a month.
+# becomes of a shelter's animal within a month. The line above the tree is the *predictor*, a graph with its containers:
+# a file may have several, each with a share of the requests; this one has one.
 #
 # ### 2. Run it
 #
@@ -237,8 +238,9 @@ print("with weights, model-a got more than twice what model-b got:", unequal.cou
 #
 # ## What happened
 #
-# The file was read twice, by two readers. The runner started one process for each container, and told it its parameters
-# in an environment variable, as Seldon's operator tells a container. Then for each request it walked the tree:
+# The runner did the work of two parts of Seldon. As the *operator* does, it started what `containers` says, a process
+# for each, and told it its parameters in an environment variable. As the *executor* does, it walked the tree of `graph`
+# for each request:
 #
 # 1. `input-transformer` is a TRANSFORMER: it gets `/transform-input`, and its answer goes on.
 # 2. It has one child, the ROUTER: asked by `/route`, which answers a number. N means child N, from 0.
@@ -256,7 +258,8 @@ page.source("strategies/seldon/Router.py", lines=(10, 27))
 # [How a graph answers](../../docs/graphs.md).
 #
 # The second `apply` started four new servers beside the old ones, waited until they were ready, moved the door, let the
-# old ones finish, and stopped them. What was on its way was not lost.
+# old ones finish, and stopped them. So no request is lost on its way; `make soak` puts that to the test, half an hour
+# long, with a load, many applies and killed components.
 #
 # ## Break it
 #
@@ -398,7 +401,7 @@ print(f"the graph takes {times:.1f} times the processor time of a single compone
 #
 # The other manifest of the seeds, that of seed 000, is a graph of one unit without an image of your own: Seldon's
 # prepackaged server for scikit-learn, and a model in a bucket. Here a stored model stands in for the bucket. The
-# request and the form of the answer are those of the seed:
+# request and the form of the answer are those of the seed; its numbers were others, as its model was:
 
 # %%
 page.source("k8s/seldon/iris.yaml")

@@ -113,6 +113,27 @@ def check_waits(work: Work) -> Iterator[Failure]:
                       "GET .../seldondeployments/NAME, again and again; at first there is no status")  # fmt: skip
 
 
+def check_other(work: Work) -> Iterator[Failure]:
+    """given another manifest, it deploys that one, and returns that name"""
+    found = _found(work.folder)
+    if failure := _no_creation(found):
+        yield failure
+        return
+    other = _recording().OTHER
+    name, namespace = other["metadata"]["name"], other["metadata"]["namespace"]
+    wanted = f"POST /apis/{other['apiVersion']}/namespaces/{namespace}/seldondeployments"
+    posts = found.asked.of("other", "POST")
+    if [f"POST {each.path}" for each in posts] != [wanted] or posts[0].body != other:
+        received = ", ".join(f"{each.method} {each.path}" for each in posts) or "no POST"
+        yield Failure(f"expected {wanted}, with the manifest that was given; the API received {received}",
+                      "the manifest says where: apiVersion, metadata.namespace; and is a parameter")  # fmt: skip
+    elif (run := found.runs.get("other")) is None:
+        yield Failure(_endless("the step"), "the loop, and how it ends; hint 3")
+    elif run["output"] != name:
+        yield Failure(f"expected the pipeline to return {name!r}; found {run['error'] or repr(run['output'])}",
+                      "the name that it looks for, and returns")  # fmt: skip
+
+
 def check_refusals(work: Work) -> Iterator[Failure]:
     """it fails when the object is there already, when its state is Failed, and when time is up"""
     found = _found(work.folder)
@@ -129,6 +150,10 @@ def check_refusals(work: Work) -> Iterator[Failure]:
             return  # nothing was run after it
         if not found.runs[cluster]["error"]:
             yield Failure(f"{what}; expected the step to fail; it succeeded", look)
+    looks = len(found.asked.of("failed", "GET"))
+    if looks > len(_recording().STATES["failed"]) + 2:
+        yield Failure(f"status.state became Failed; expected the step to give up then; it looked {looks} times",
+                      "the loop: it ends when the state is Failed, too; hint 3")  # fmt: skip
 
 
 def _endless(who: str) -> str:
@@ -161,6 +186,8 @@ def _found(folder: Path) -> Found:
         else:
             if done.returncode:
                 return Found(_last(done.stderr), {}, {}, api)
+            if not runs.exists():
+                return Found("expected port.py to be imported; it ended its process (sys.exit?)", {}, {}, api)
         ended = [json.loads(line) for line in runs.read_text("utf-8").splitlines()]
         document = next(yaml.safe_load_all(compiled.read_text("utf-8")))
         return Found("", document, {run["cluster"]: run for run in ended}, api)

@@ -15,11 +15,12 @@
 # write the graph as YAML, and let Kubeflow deploy it. The first four are
 # [lesson 16](../16-a-seldon-component/16-a-seldon-component.ipynb) and [lesson 17](../17-ab-graph/17-ab-graph.ipynb).
 # This one is the fifth: a pipeline of one step, which deploys the A/B graph by a thing called *ResourceOp*. Learners of
-# today copy it, and get an error: ResourceOp is gone. This page runs the seed's program as it was, shows what became of
-# it, and lets you write the port.
+# today copy it, and get an error: ResourceOp is gone. This page runs the seed's program where it still runs, shows what
+# became of it, and lets you write the port.
 
 # %%
 import sys
+from pathlib import Path
 
 import yaml
 
@@ -47,7 +48,7 @@ page.source("pipelines/v1/seed.py")
 # %%
 compiled = page.scratch() / "seed.yaml"
 COMPILE = "import pathlib, sys, compiling, seed; compiling.write(seed.inference_pipeline, pathlib.Path(sys.argv[1]))"
-done = program.run(["python", "-c", COMPILE, str(compiled)], strategy="pipelines/v1", cwd="pipelines/v1")
+done = program.run(["python", "-c", COMPILE, str(compiled)], strategy="pipelines/v1", cwd="pipelines/v1", timeout=60)
 print(done.stderr[-500:], end="")
 
 workflow = yaml.safe_load(compiled.read_text())
@@ -118,7 +119,7 @@ url = f"{runner.url}/seldon/default/ab-test/api/v1.0/predictions"
 # Now the very same file, by the other environment:
 
 # %%
-now = program.run(["python", "seed.py"], strategy="pipelines/v2", cwd="pipelines/v1")
+now = program.run(["python", "seed.py"], strategy="pipelines/v2", cwd="pipelines/v1", timeout=60)
 print("exit status:", now.returncode)
 print(now.stderr.strip().splitlines()[-1])
 
@@ -128,17 +129,28 @@ print(now.stderr.strip().splitlines()[-1])
 # AttributeError: module 'kfp.dsl' has no attribute 'ResourceOp'
 # ```
 #
-# It is not renamed; it is gone. In KFP 2 a task is a container and nothing else, so that KFP need not know Argo or
-# Kubernetes. Whoever wants to deploy writes a step that talks to the Kubernetes API.
+# It is not renamed; it is gone. The work of a pipeline of KFP 2 is done in containers, so that its file need not know
+# Argo or Kubernetes. (An add-on, `kfp.kubernetes`, gives them secrets and volumes, and can create a volume, but nothing
+# else.) Whoever wants to deploy writes a step that talks to the Kubernetes API.
 #
 # ### 4. Now: a component
 #
 # A component is a Python function with a decorator. Its body goes into the compiled file as text and runs in a
-# container later, so it imports what it needs inside. This one is from the repository's pipeline; the command that it
-# calls does the two things of a ResourceOp, *apply* and *wait*:
+# container later, so it imports what it needs inside. `additional_funcs` takes a function along that several components
+# call, here `command`. These are from the repository's pipeline; `servelab step apply` does the two things of a
+# ResourceOp, *apply* and *wait*:
 
 # %%
-# !sed -n '/^def apply(/,/return url/p' pipelines/v2/pipeline.py
+parts = Path("pipelines/v2/pipeline.py").read_text().split("\n\n\n")
+print(*(part for part in parts if part.startswith(("def command(", "step = ", "@step\ndef apply("))), sep="\n\n")
+
+# %% [markdown]
+# ```text output
+# def command(
+# step = dsl.component(
+# @step
+# def apply(
+# ```
 
 # %% [markdown]
 # The pipeline around it trains, judges and tries out as well: `pipelines/v2/pipeline.py`. Compile it:
@@ -149,7 +161,7 @@ COMPILE = """
 import sys, kfp, pipeline
 kfp.compiler.Compiler().compile(pipeline.train_and_deploy, sys.argv[1])
 """
-done = program.run(["python", "-c", COMPILE, str(second)], strategy="pipelines/v2", cwd="pipelines/v2")
+done = program.run(["python", "-c", COMPILE, str(second)], strategy="pipelines/v2", cwd="pipelines/v2", timeout=60)
 print(done.stderr[-500:], end="")
 document = next(yaml.safe_load_all(second.read_text()))
 print(*document)
@@ -283,8 +295,8 @@ pipeline("--version", "1", "--minimum", "0.99")
 #
 # Edit `notebooks/work/26/port.py`. Write the component `seldon_deployment`, which creates the object and waits for it,
 # and let the pipeline use it. The check compiles your file, looks at the result, and runs it by `kfp.local` against an
-# API server of its own. That server is *a recording stand-in of the Kubernetes API*: it notes what you send, answers as
-# Kubernetes would, and deploys nothing.
+# API server of its own, once with another manifest. That server is *a recording stand-in of the Kubernetes API*: it
+# notes what you send, answers as Kubernetes would, and deploys nothing.
 #
 # ## When to use and when not
 #
@@ -297,6 +309,8 @@ pipeline("--version", "1", "--minimum", "0.99")
 # **Against it:**
 #
 # * one model, twice a year: a Makefile does it;
+# * steps that take no time: look at the seconds above. Each task is a process of its own, on a cluster a pod, which
+#   takes longer to start, whatever little it does;
 # * no cluster: KFP's server is a large installation.
 #
 # **Think about:**

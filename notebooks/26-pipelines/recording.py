@@ -14,9 +14,17 @@ from typing import Any
 # What status.state says at each look; the last word stays. An empty one: no controller has looked at the object yet.
 STATES = {
     "available": ("", "Creating", "Creating", "Available"),
+    "other": ("Creating", "Available"),
     "failed": ("Creating", "Failed"),
     "never": ("Creating",),
     "taken": (),
+}
+# What is deployed to the cluster "other": nothing of it is as in seldon_deployment.yaml.
+OTHER: dict[str, Any] = {
+    "apiVersion": "machinelearning.seldon.io/v1alpha2",
+    "kind": "SeldonDeployment",
+    "metadata": {"name": "digits", "namespace": "shop"},
+    "spec": {"predictors": [{"name": "main", "graph": {"name": "digits", "type": "MODEL"}}]},
 }
 
 
@@ -25,7 +33,7 @@ class Asked:
     """One request."""
 
     method: str
-    cluster: str  # available, failed, never or taken
+    cluster: str  # a key of STATES
     path: str
     body: Any
 

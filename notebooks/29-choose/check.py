@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from notebooks.course.check import Failure, Unfinished, Work
 from servelab.choose import CARDS, Advice, Card, advise, load
@@ -29,6 +28,7 @@ def check_every_card(work: Work) -> Iterator[Failure]:
 
 def check_limits(work: Work) -> Iterator[Failure]:
     """no choice is ruled out by its card, under your figures"""
+    yield from _unjudged(work)
     for card, choice, advice in _answered(work):
         for answer, why in advice.ruled_out.get(choice["strategy"], {}).items():
             yield Failure(f"{card.name}: {choice['strategy']} is ruled out by {answer}: {why}", _look(card))
@@ -44,10 +44,11 @@ def check_limits(work: Work) -> Iterator[Failure]:
 
 def check_claims(work: Work) -> Iterator[Failure]:
     """what you claim is true, and enough for the card"""
+    yield from _unjudged(work)
     for card, choice, advice in _answered(work):
         if choice["strategy"] == NONE or choice["strategy"] not in names():
             continue
-        match = CLAIM.fullmatch(str(choice["claim"]))
+        match = CLAIM.fullmatch(choice["claim"])
         if not match:
             yield Failure(
                 f"{card.name}: expected a claim such as 'p99_ms <= 100'; found {choice['claim']!r}",
@@ -74,7 +75,8 @@ def _claimed(card: Card, strategy: str, figure: str, most: float, advice: Advice
     if wanted == PER_MONTH:
         found = case.scaled.per_month if case.scaled else None
     if found is None or found > most:
-        said = "it was not measured" if found is None else f"it is {found:.4g}"
+        unknown = "it is not known (bench report says what is missing)" if case.measured else "it was not measured"
+        said = unknown if found is None else f"it is {found:.4g}"
         yield Failure(
             f"{card.name}: expected {wanted} <= {most:g} of {strategy} to be true; {said}",
             f"the figures: bench report (they are from {run.folder if run else 'nowhere'})",
@@ -96,11 +98,17 @@ def check_not_taken(work: Work) -> Iterator[Failure]:
             yield Failure(f"{card.name}: {answer} does not rule {other} out; what does: {by}", _look(card))
 
 
+def _unjudged(work: Work) -> Iterator[Failure]:
+    """One failure for all the cards that have no choice yet."""
+    if cards := [card.name for card, choice in _choices(work) if choice["strategy"] not in (*names(), NONE)]:
+        yield Failure(f"not judged yet: {', '.join(cards)}", "the first check")
+
+
 def _look(card: Card) -> str:
     return f"the card's answers: {card.answers.command()}"
 
 
-def _choices(work: Work) -> Iterator[tuple[Card, dict[str, Any]]]:
+def _choices(work: Work) -> Iterator[tuple[Card, dict[str, str]]]:
     """Each card with the learner's choice, as far as there is one; a hole in the table ends the check."""
     choices = getattr(work.module("choices"), "CHOICES", None)
     if not isinstance(choices, dict):
@@ -109,10 +117,12 @@ def _choices(work: Work) -> Iterator[tuple[Card, dict[str, Any]]]:
         choice = choices.get(card.name)
         if not isinstance(choice, tuple) or len(choice) != len(FIELDS):
             raise Unfinished(f"{card.name}: expected a Choice({', '.join(FIELDS)}); found {choice!r:.60}", "choices.py")
+        if not all(isinstance(each, str) for each in choice):
+            raise Unfinished(f"{card.name}: expected four texts, in quotes; found {tuple(choice)!r:.90}", "choices.py")
         yield card, dict(zip(FIELDS, choice, strict=True))
 
 
-def _answered(work: Work) -> Iterator[tuple[Card, dict[str, Any], Advice]]:
+def _answered(work: Work) -> Iterator[tuple[Card, dict[str, str], Advice]]:
     """The same with what your figures say, or ours where you have none."""
     file = work.folder / "figures.json"
     figures = load(file if file.exists() else FILE)

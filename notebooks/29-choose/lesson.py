@@ -53,7 +53,9 @@ strategies, figures = list(discover().values()), load()
 # Figures of two runs do not compare.
 # ```
 #
-# All strategies of a run got the same rate, so their rows compare. *In-process* is the model called as a function,
+# All strategies of a run got the same rate, so their rows compare. What stands in the way is below each table:
+# `UNEQUAL_BUDGET` says that *kfp* and *seldon-ab* work with several processes, the others with one. CPU time is that of
+# all its processes, and compares all the same; milliseconds only hint. *In-process* is the model called as a function,
 # without a server. Look at two columns in a picture: what a prediction costs, and how long the slowest hundredth waits.
 
 # %%
@@ -309,11 +311,12 @@ for card in CARDS:
 # ```
 #
 # The check holds your choices against the figures of this repository. Better: against yours. Measure what you have
-# built, and it uses `notebooks/work/29/figures.json` instead:
+# built, eight minutes or so for each model, and it uses `notebooks/work/29/figures.json` instead. (A p99 needs 299
+# requests in a round, so that a slow machine needs rounds of six seconds.)
 #
 # ```bash
-# .venv/bin/bench run flask fastapi bentoml mlflow seldon seldon-ab --model mnist --quick
-# .venv/bin/bench run flask fastapi bentoml mlflow seldon seldon-ab --model iris --quick
+# .venv/bin/bench run flask fastapi bentoml mlflow seldon seldon-ab --model mnist --quick --seconds 6
+# .venv/bin/bench run flask fastapi bentoml mlflow seldon seldon-ab --model iris --quick --seconds 6
 # .venv/bin/bench report results --json > notebooks/work/29/figures.json
 # ```
 #
@@ -328,6 +331,10 @@ for card in CARDS:
 # | an own server | you want to see and own every step | you write store, versions, batching and metrics again |
 # | a serving library | models, settings and batches are many | one route and one model are all there is |
 # | a graph on a cluster | versions side by side, several teams | one person looks after it |
+#
+# You have seen what they cost: own servers have the shortest bars of CPU time, libraries longer ones, the A/B graph the
+# longest; the plain call, all that a batch needs, costs less than a tenth of the shortest. What the longer ones give
+# for it stands in the table below.
 #
 # ## Then and now
 #

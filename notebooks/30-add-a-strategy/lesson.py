@@ -252,15 +252,17 @@ print("checks that it fails: more than 10:", len(failed) > 10)
 #
 # ```bash
 # make lesson N=30      # puts the folder plain into notebooks/work/30/
-# make check N=30       # the contract, and the whole kit: every failure with what was sent and what came back
+# make check N=30       # the contract, a few requests, the whole kit: each failure with what was sent and came back
 # ```
 #
 # Edit `notebooks/work/30/plain/strategy.toml` first, then `server.py` beside it. Reading bodies, also chunked ones, is
-# done for you. What is wanted:
+# done for you. The lock is Flask's, so that nothing needs to be installed; of it your server takes NumPy, ONNX Runtime
+# and orjson alone. What is wanted:
 #
 # 1. `strategy.toml` keeps the contract (two things are wrong with it).
-# 2. Bad input is a 400 that says what was expected and what was found; another path is a 404, another method a 405.
-# 3. A body of more than 16 MiB is a 413, and the client can read that answer.
+# 2. Bad input is a 400 that says what was expected and what was found; another path is a 404, another method a 405
+#    whose header `Allow` names the right one.
+# 3. A body of more than 16 MiB is a 413, and a client that sends all of it before it reads gets that answer.
 # 4. A stop finishes the requests that are in flight.
 #
 # `.venv/bin/servelab conformance notebooks/work/30/plain --only 'v1/*'` runs a part of the kit. `make hint N=30` has

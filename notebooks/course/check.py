@@ -45,8 +45,11 @@ class Work:
 
     folder: Path
 
-    def module(self, name: str) -> ModuleType:
-        """Import the learner's ``<name>.py`` anew, with whatever it imports from the same folder."""
+    def module(self, name: str, *wanted: str) -> ModuleType:
+        """Import the learner's ``<name>.py`` anew, with whatever it imports from the same folder.
+
+        Raises Unfinished where there is no such file, or no such function or class in it as ``wanted`` names.
+        """
         if not (self.folder / f"{name}.py").is_file():
             raise Unfinished(f"expected the file {name}.py; found none", f"{self.folder} (make lesson puts it there)")
         if str(self.folder) not in sys.path:
@@ -55,7 +58,11 @@ class Work:
             if Path(getattr(module, "__file__", None) or "/").is_relative_to(self.folder):
                 del sys.modules[known]
         importlib.invalidate_caches()
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        if lacking := [each for each in wanted if not callable(getattr(module, each, None))]:
+            raise Unfinished(f"expected {' and '.join(wanted)} in {name}.py; found no {' and no '.join(lacking)}",
+                             f"{name}.py")  # fmt: skip
+        return module
 
 
 Case = Callable[[Work], Iterator[Failure]]

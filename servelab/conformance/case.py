@@ -63,6 +63,8 @@ def require_refusal(reply: Reply, sent: str, refusals: Container[int] = REFUSED,
     problem = message_problem(reply)
     if reply.status not in refusals:
         problem = f"expected {'4xx' if refusals is REFUSED else refusals}"
+    if reply.status == 405 and "allow" not in reply.headers and not problem:
+        problem = "expected a header Allow, which names the methods of that route (RFC 9110, 15.5.6)"
     for pattern in mention:
         if not problem and not re.search(pattern, _text(reply), re.IGNORECASE):
             problem = f"expected a message that mentions {pattern}"

@@ -23,7 +23,7 @@ class ClosedAsItConnects(Pool):
 
 @pytest.mark.parametrize("uvloop", [True, False], ids=["uvloop", "asyncio"])
 def test_its_end_does_not_wait_for_a_connection_that_is_just_made(lab: Callable[..., LabServer], uvloop: bool) -> None:
-    """uvloop tells the protocol nothing of a connection's end when whoever waited for it is cancelled after its start."""
+    """uvloop tells nothing of a connection's end where the task that made it is cancelled just after its start."""
 
     async def body(port: int) -> None:
         loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from notebooks.course import checking, exercise
+from notebooks.course.check import Unfinished, Work
 from notebooks.course.checking import Report
 from notebooks.course.lesson import Lesson, LessonError
 from tests.notebooks import lessons
@@ -77,6 +78,14 @@ def test_whatever_the_learners_code_does_is_a_failure(tiny: Lesson, program: str
 def test_a_missing_file_is_named(tiny: Lesson, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "expected the file sums.py; found none" in told(checking.run(tiny, tmp_path / "empty"))
+
+
+def test_a_missing_function_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text("def add(one, other):\n    return one + other\n\n\nmean = 3\n")
+    work = Work(tmp_path)
+    assert work.module("sums", "add").add(1, 2) == 3
+    with pytest.raises(Unfinished, match=r"expected add and mean and total in sums.py; found no mean and no total"):
+        work.module("sums", "add", "mean", "total")
 
 
 def test_each_check_imports_the_learners_code_anew(tiny: Lesson, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/metrics":
             self.answer(200, "no metrics yet", "text/plain")
         elif self.path in (PREDICT, *ROUTES):
-            self.answer(405, {"error": "expected POST"})
+            self.answer(405, {"error": "expected POST"}, allow="" if FAULT == "405 without Allow" else "POST")
         else:
             self.answer(404, {"error": "expected another path"})
 
@@ -100,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
             if not size:
                 return
 
-    def answer(self, status: int, content: Any, kind: str = "application/json") -> None:
+    def answer(self, status: int, content: Any, kind: str = "application/json", allow: str = "") -> None:
         if FAULT == "HTML errors" and status != 200:
             content, kind = f"<!doctype html><h1>{content['error']}</h1>", "text/html"
         data = (content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)).encode()
@@ -108,6 +108,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
+        if allow:
+            self.send_header("Allow", allow)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()

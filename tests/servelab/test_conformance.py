@@ -36,6 +36,8 @@ FAULTS = [
     ("hangs on a truncated body", "iris", ["v1/*", "body/over*", "body/truncated"], {"body/truncated"}),
     ("no limit", "iris", ["body/*"], {"body/over-limit", "body/over-limit-chunked"}),
     ("one client at a time", "iris", ["v1/*", "body/*"], {"body/stalled"}),
+    ("405 without Allow", "iris", ["v1/*", "features/*"],
+     {"v1/method-get", "v1/method-put", "v1/method-delete", "features/method-get"}),
     ("labels as floats", "iris", ["features/*"], {"features/all-goldens"}),
     ("drops what is in flight", "iris", ["load/*", "lifecycle/*"],
      {"lifecycle/stop-in-flight", "lifecycle/two-workers-stop-in-flight"}),

@@ -95,9 +95,13 @@ def test_no_variable_of_another_environment_leaks(env: Environment, monkeypatch:
     assert variables["PATH"].startswith(str(env.bin))
 
 
-def test_two_folders_of_one_name_have_environments_of_their_own(tmp_path: Path) -> None:
-    names = {environment.of(strategies.load(folders.make(tmp_path / where))).name for where in ("here", "there")}
-    assert len(names) == 2
+def test_two_folders_of_one_name_share_an_environment_only_with_equal_locks(tmp_path: Path) -> None:
+    one, other = (folders.make(tmp_path / where) for where in ("here", "there"))
+    name = environment.of(strategies.load(one)).name
+    assert name == environment.of(strategies.load(other)).name != "plain"
+    (other / "requirements.txt").write_text(SIX)
+    assert name != environment.of(strategies.load(other)).name
+    assert name == environment.of(strategies.load(one)).name
     assert environment.of(strategies.load("flask")).name == "flask"
 
 

@@ -129,6 +129,13 @@ def test_a_crash_at_start_shows_the_log_and_what_to_do(tmp_path: Path) -> None:
         servelab.serve(folder)
 
 
+def test_the_end_of_the_log_is_not_lost_among_the_frames_of_an_import(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path, hook="import importlib\nimportlib.import_module('capacitor.flux')")
+    with pytest.raises(StartFailed, match=r"(?s)capacitor\.flux.*No module named 'capacitor'") as found:
+        servelab.serve(folder)
+    assert "frozen importlib" not in str(found.value)
+
+
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     folder = folders.make(tmp_path)
     toml = folder / "strategy.toml"
