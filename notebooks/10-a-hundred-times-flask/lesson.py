@@ -168,8 +168,8 @@ for arm in ("fastapi", "bentoml"):
 # lesson 09, and somebody has to do it. It is a verdict on the sentence.
 #
 # The idea behind the sentence is probably *batching*: requests that arrive together share one call of the model. A call
-# of this model costs some ten microseconds of a request's half a millisecond: there is next to nothing to gain. With a model
-# of 10 ms a call, which takes hardly longer for many rows, and with hundreds of clients, sharing calls pays.
+# of this model costs some ten microseconds of a request's half a millisecond: there is next to nothing to gain. With a
+# model of 10 ms a call, which takes hardly longer for many rows, and with hundreds of clients, sharing calls pays.
 # [Batching](../../docs/batching.md) has our curve, with batching on and off.
 #
 # ## Break it
