@@ -133,9 +133,8 @@ def test_a_server_that_answers_nothing_is_not_judged() -> None:
     assert audit.cached(goldens("iris"), lambda _: dead, seed=1) == CacheAudit([], [])
 
 
-@pytest.mark.parametrize("remembers", [False, True])
-def test_a_real_server(remembers: bool) -> None:
-    """The lab server has no framework around the model, so that an answer from memory saves most of its work."""
+def real(remembers: bool) -> CacheAudit:
+    """The audit of a lab server, which has no framework around the model."""
     with serving(Faults(model="mnist", cache=remembers)) as subject:
 
         def drive(batches: Batches) -> Records:
@@ -143,5 +142,12 @@ def test_a_real_server(remembers: bool) -> None:
 
         assert subject.material
         drive(subject.material.questions.inputs)
-        found = audit.cached(subject.material.questions.inputs, drive, seed=1)
-    assert found.cached == remembers, found
+        return audit.cached(subject.material.questions.inputs, drive, seed=1)
+
+
+def test_a_real_server_that_remembers_is_told_from_one_that_does_not() -> None:
+    """By their ratio, as on a crowded machine new inputs cost an honest one more, too: they push each other out of the
+    processor's caches. That an honest server is not accused on a quiet one is for `bench selftest`."""
+    honest, remembering = real(False), real(True)
+    assert remembering.cached, remembering
+    assert remembering.ratios[0] > 1.5 * honest.ratios[0], (honest, remembering)
